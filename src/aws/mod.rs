@@ -1,0 +1,5 @@
+//! What every call to AWS needs: credentials, a signature, HTTP.
+
+pub mod credentials;
+pub mod http;
+pub mod signer;

@@ -1,0 +1,195 @@
+//! The configuration: text becomes a [`Config`], or every mistake at once.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::line::format::Format;
+use crate::line::partition_key::PartitionMethod;
+
+/// A text that must not be seen: `Debug` shows only that it is there.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Hides `text`.
+    pub fn new(text: String) -> Secret {
+        Secret(text)
+    }
+
+    /// The text itself; for the signer only.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// Everything a run needs to know, checked: what is in here is possible.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where records go; `None` only with `dry_run`.
+    pub destination: Option<Destination>,
+    /// Where credentials come from.
+    pub credentials: CredentialsConfig,
+    /// How partition keys are found.
+    pub partition: PartitionMethod,
+    /// What record data looks like.
+    pub format: Format,
+    /// `[input]`.
+    pub input: InputConfig,
+    /// `[spool]`.
+    pub spool: SpoolConfig,
+    /// `[packing]`.
+    pub packing: PackingConfig,
+    /// `[delivery]`.
+    pub delivery: DeliveryConfig,
+    /// `[network]`.
+    pub network: NetworkConfig,
+    /// `[log]`, `-v`, `-q`.
+    pub log: LogConfig,
+    /// Records go to stdout as JSON instead of to Kinesis.
+    pub dry_run: bool,
+}
+
+/// Where records go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Destination {
+    /// Also the region that is signed, whatever the endpoint.
+    pub region: String,
+    /// The stream's name.
+    pub stream: String,
+    /// `https://kinesis.eu-central-1.amazonaws.com/` or the configured `endpoint_url`; checked, with a path, ready for a request.
+    pub url: String,
+}
+
+/// What the credential chain is told.
+#[derive(Clone, Debug, Default)]
+pub struct CredentialsConfig {
+    /// Explicit keys: id and secret.
+    pub keys: Option<(String, Secret)>,
+    /// Session token of the explicit keys.
+    pub token: Option<Secret>,
+    /// A profile named by flag or file (never by `AWS_PROFILE`).
+    pub profile: Option<String>,
+    /// Replaces `AWS_SHARED_CREDENTIALS_FILE` and `~/.aws/credentials`.
+    pub shared_credential_file: Option<PathBuf>,
+}
+
+/// What a line without a timestamp becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timestamp {
+    /// It gets the time of its arrival.
+    Stamp,
+    /// It stays as it is.
+    Keep,
+}
+
+/// `[input]`.
+#[derive(Clone, Debug)]
+pub struct InputConfig {
+    /// Longest line in bytes.
+    pub line_size: usize,
+    /// `stamp` or `keep`.
+    pub timestamp: Timestamp,
+    /// The file that keeps bad lines.
+    pub rejected: Option<PathBuf>,
+    /// Bytes before it is rotated, once.
+    pub rejected_size: u64,
+}
+
+/// `[spool]`.
+#[derive(Clone, Debug)]
+pub struct SpoolConfig {
+    /// Bytes of lines that wait in memory.
+    pub hot_size: usize,
+    /// Bytes of a segment; at most a quarter of `hot_size`.
+    pub segment_size: usize,
+}
+
+/// How lines become records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pack {
+    /// One line a record.
+    Metric,
+    /// The lines of one key, joined.
+    Lines,
+}
+
+/// `[packing]`.
+#[derive(Clone, Debug)]
+pub struct PackingConfig {
+    /// `metric` or `lines`.
+    pub pack: Pack,
+    /// Bytes of lines that are grouped at once.
+    pub buffer: usize,
+    /// How long a line may wait for others; not waited for at the end of the input.
+    pub flush_interval: Duration,
+}
+
+/// Which records lead a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ordering {
+    /// Failed ones lead, newer ones fill.
+    Request,
+    /// Failed ones alone, until they are stored.
+    Strict,
+}
+
+/// What a daemon does about a stream that does not exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MissingStream {
+    /// Keeps accepting and tries again.
+    Wait,
+    /// Ends with exit code 1.
+    Exit,
+}
+
+/// `[delivery]`.
+#[derive(Clone, Debug)]
+pub struct DeliveryConfig {
+    /// Bytes of one request: data before base64 plus keys.
+    pub request_size: usize,
+    /// Bytes of one record: data before base64 plus key.
+    pub record_size: usize,
+    /// The whole run's limit, from process start.
+    pub deadline: Option<Duration>,
+    /// What remains after the end of a pipe has this long.
+    pub shutdown_timeout: Duration,
+    /// `request` or `strict`.
+    pub ordering: Ordering,
+    /// `wait` or `exit`.
+    pub missing_stream: MissingStream,
+}
+
+/// `[network]`.
+#[derive(Clone, Debug, Default)]
+pub struct NetworkConfig {
+    /// PEM files whose certificates are trusted beside the embedded roots (`network.ca_file`, `AWS_CA_BUNDLE`, `SSL_CERT_FILE`).
+    pub ca_files: Vec<PathBuf>,
+}
+
+/// How much is said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// `-q`: errors.
+    Error,
+    /// Errors and warnings.
+    #[default]
+    Warn,
+    /// `-v`: a summary and what is done.
+    Info,
+    /// `-vv`: every request.
+    Debug,
+}
+
+/// `[log]`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LogConfig {
+    /// How much is said.
+    pub level: Level,
+}

@@ -1,0 +1,1 @@
+//! Where a region's Kinesis is.

@@ -1,0 +1,67 @@
+//! Every bound of the program in one place, each with its unit last and its source above it, and the relations between them proved when it is compiled.
+
+/// Records in one `PutRecords` request. Source: Kinesis API reference, `PutRecords`.
+pub const RECORDS_MAX: usize = 500;
+/// Bytes of one request, data before base64 plus partition keys. Source: Kinesis API reference (10 MiB since late 2025).
+pub const REQUEST_SIZE_MAX: usize = 10 << 20;
+/// Default of `delivery.request_size`: small enough for a slow uplink, large enough for 500 ordinary lines.
+pub const REQUEST_SIZE: usize = 256 << 10;
+/// Smallest `delivery.request_size`; also where halving after a timeout ends.
+pub const REQUEST_SIZE_MIN: usize = 4 << 10;
+/// Bytes of one record, data before base64 plus partition key. Source: Kinesis API reference, `UpdateMaxRecordSize`.
+pub const RECORD_SIZE_MAX: usize = 10 << 20;
+/// Default of `delivery.record_size`: what a stream takes until `UpdateMaxRecordSize` is called.
+pub const RECORD_SIZE: usize = 1 << 20;
+/// UTF-16 units of a partition key. The service says "Unicode characters"; the emulators count UTF-16 units, which is never more lenient.
+pub const PARTITION_KEY_UNITS_MAX: usize = 256;
+/// Bytes of a partition key in UTF-8: three a unit at most.
+pub const PARTITION_KEY_SIZE_MAX: usize = PARTITION_KEY_UNITS_MAX * 3;
+/// Characters of a stream name, `[a-zA-Z0-9_.-]`. Source: Kinesis API reference.
+pub const STREAM_NAME_MAX: usize = 128;
+
+/// Default of `input.line_size`, in bytes without the newline.
+pub const LINE_SIZE: usize = 128 << 10;
+/// Largest `input.line_size`.
+pub const LINE_SIZE_MAX: usize = 1 << 20;
+/// Smallest `input.line_size`.
+pub const LINE_SIZE_MIN: usize = 256;
+/// Bytes asked of the input at once.
+pub const READ_SIZE: usize = 64 << 10;
+/// Bytes of a bad line shown in a diagnostic, before escaping.
+pub const SAMPLE_SIZE: usize = 200;
+/// Default of `input.rejected_size`: bytes of the `rejected` file before it is rotated (once).
+pub const REJECTED_SIZE: u64 = 1 << 20;
+/// Bytes that stamping adds to a line: a space and at most 19 digits and a sign.
+pub const STAMP_SIZE_MAX: usize = 21;
+
+/// Bytes of the lines in one block, unless one line alone is larger.
+pub const BLOCK_SIZE: usize = 32 << 10;
+/// Default of `spool.hot_size`: bytes of lines that wait in memory.
+pub const HOT_SIZE: usize = 1 << 20;
+/// Smallest `spool.hot_size`.
+pub const HOT_SIZE_MIN: usize = 64 << 10;
+/// Default of `spool.segment_size`.
+pub const SEGMENT_SIZE: usize = 256 << 10;
+
+/// Default of `packing.buffer`: bytes of lines that are grouped by key at once.
+pub const PACKING_BUFFER: usize = 256 << 10;
+/// Largest `packing.buffer`.
+pub const PACKING_BUFFER_MAX: usize = 16 << 20;
+
+/// Bytes of a reply that are read, before and after decoding. 500 failed records with long messages need about 200 KiB.
+pub const REPLY_SIZE_MAX: usize = 1 << 20;
+/// Bytes of a service's message that reach a diagnostic.
+pub const MESSAGE_SIZE_MAX: usize = 300;
+/// Bytes of the first stderr line. Telegraf's `outputs.exec` shows 512 of it.
+pub const FIRST_LINE_SIZE_MAX: usize = 500;
+/// Bytes of diagnostics held back behind the first stderr line.
+pub const HELD_BACK_SIZE: usize = 16 << 10;
+/// Bytes of a configuration or shared credentials file.
+pub const FILE_SIZE_MAX: u64 = 1 << 20;
+
+// A default line must fit a default record, and a default record's lines a default request.
+const _: () = assert!(LINE_SIZE + STAMP_SIZE_MAX + 1 + PARTITION_KEY_SIZE_MAX <= REQUEST_SIZE);
+// The packer takes whole blocks: the largest must fit its buffer.
+const _: () = assert!(LINE_SIZE + STAMP_SIZE_MAX + PARTITION_KEY_SIZE_MAX + 64 <= PACKING_BUFFER);
+const _: () = assert!(BLOCK_SIZE <= HOT_SIZE_MIN);
+const _: () = assert!(RECORD_SIZE <= RECORD_SIZE_MAX && REQUEST_SIZE <= REQUEST_SIZE_MAX && RECORD_SIZE_MAX <= REQUEST_SIZE_MAX);

@@ -1,0 +1,2 @@
+//! The program: the only place where the process ends.
+fn main() {}

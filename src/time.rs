@@ -1,0 +1,125 @@
+//! The one place that reads a clock. The core never does: it is handed a [`Now`].
+//!
+//! Timers and ages use `mono`, which no clock adjustment moves; only signatures and stamps use `wall`, moved by what a trusted answer taught ([`Skew`]).
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// When the commit of this build was made, in time since the Unix epoch. A wall clock before it cannot be right.
+pub const BUILD_TIME: Duration = Duration::from_secs(parse_u64(env!("KINEGRAF_COMMIT_TIME_S")));
+
+/// One reading of both clocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// Time since the process started; never goes back.
+    pub mono: Duration,
+    /// Time since the Unix epoch as the system believes it; may jump either way.
+    pub wall: Duration,
+}
+
+impl Now {
+    /// Whether the wall clock is earlier than this build, so that it cannot be right.
+    pub fn wall_is_wrong(&self) -> bool {
+        self.wall < BUILD_TIME
+    }
+}
+
+/// A moment on the monotonic clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Deadline(pub Duration);
+
+impl Deadline {
+    /// Time left, zero when it has passed.
+    pub fn left(self, now: Now) -> Duration {
+        self.0.saturating_sub(now.mono)
+    }
+
+    /// Whether it has come.
+    pub fn passed(self, now: Now) -> bool {
+        now.mono >= self.0
+    }
+}
+
+/// Reads the clocks. Cheap to copy: it holds the moment of the process's start.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    start: Instant,
+}
+
+impl Clock {
+    /// Starts counting here; call it first in `main`.
+    #[allow(clippy::new_without_default)]
+    pub fn new() -> Clock {
+        Clock { start: Instant::now() }
+    }
+
+    /// Both clocks, now.
+    pub fn now(&self) -> Now {
+        Now { mono: self.start.elapsed(), wall: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO) }
+    }
+}
+
+/// How far the service's clock is ahead of ours, in seconds; learnt from a signature that was refused for its time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Skew {
+    ahead_s: i64,
+}
+
+impl Skew {
+    /// Below this a refused signature has another cause: the service allows five minutes either way.
+    const WORTH_CORRECTING_S: u64 = 4 * 60;
+
+    /// Learns from the `Date` of an answer to a request signed at `signed` (both since the epoch). True when the correction changed enough
+    /// that signing again makes sense.
+    pub fn learn(&mut self, wall: Duration, signed: Duration, server: Duration) -> bool {
+        let worth = signed.abs_diff(server).as_secs() > Self::WORTH_CORRECTING_S;
+        if worth {
+            self.ahead_s = seconds(server) - seconds(wall);
+        }
+        worth
+    }
+
+    /// The service's time, when ours is `wall`.
+    pub fn apply(self, wall: Duration) -> Duration {
+        if self.ahead_s >= 0 {
+            wall + Duration::from_secs(self.ahead_s.unsigned_abs())
+        } else {
+            wall.saturating_sub(Duration::from_secs(self.ahead_s.unsigned_abs()))
+        }
+    }
+}
+
+fn seconds(time: Duration) -> i64 {
+    i64::try_from(time.as_secs()).unwrap_or(i64::MAX)
+}
+
+const fn parse_u64(text: &str) -> u64 {
+    let (bytes, mut value, mut i) = (text.as_bytes(), 0, 0);
+    while i < bytes.len() {
+        value = value * 10 + (bytes[i] - b'0') as u64;
+        i += 1;
+    }
+    value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    #[test]
+    fn a_clock_years_behind_is_corrected_by_the_services_date() {
+        let mut skew = Skew::default();
+        assert!(skew.learn(DAY, DAY, DAY * 20_000));
+        assert_eq!(skew.apply(DAY), DAY * 20_000);
+        assert!(skew.learn(DAY * 30_000, DAY * 30_000, DAY * 20_000));
+        assert_eq!(skew.apply(DAY * 30_000), DAY * 20_000);
+    }
+
+    #[test]
+    fn a_signature_refused_within_four_minutes_is_not_blamed_on_the_clock() {
+        let mut skew = Skew::default();
+        assert!(!skew.learn(DAY, DAY, DAY + Duration::from_secs(240)));
+        assert_eq!(skew, Skew::default());
+    }
+}
