@@ -67,10 +67,7 @@ pub enum Class {
 impl Class {
     /// Whether only a person can mend it: the stream is missing, access is refused, or the configuration is wrong.
     pub fn is_refusal(self) -> bool {
-        matches!(
-            self,
-            Class::Signature | Class::Credentials | Class::NoCredentials | Class::Denied | Class::StreamMissing | Class::Misconfigured
-        )
+        matches!(self, Class::Signature | Class::Credentials | Class::NoCredentials | Class::Denied | Class::StreamMissing | Class::Misconfigured)
     }
 }
 
