@@ -62,6 +62,6 @@ pub const FILE_SIZE_MAX: u64 = 1 << 20;
 // A default line must fit a default record, and a default record's lines a default request.
 const _: () = assert!(LINE_SIZE + STAMP_SIZE_MAX + 1 + PARTITION_KEY_SIZE_MAX <= REQUEST_SIZE);
 // The packer takes whole blocks: the largest must fit its buffer.
-const _: () = assert!(LINE_SIZE + STAMP_SIZE_MAX + PARTITION_KEY_SIZE_MAX + 64 <= PACKING_BUFFER);
-const _: () = assert!(BLOCK_SIZE <= HOT_SIZE_MIN);
+const _: () = assert!(crate::spool::block::block_size_max(LINE_SIZE + STAMP_SIZE_MAX) <= PACKING_BUFFER);
+const _: () = assert!(BLOCK_SIZE < HOT_SIZE_MIN);
 const _: () = assert!(RECORD_SIZE <= RECORD_SIZE_MAX && REQUEST_SIZE <= REQUEST_SIZE_MAX && RECORD_SIZE_MAX <= REQUEST_SIZE_MAX);

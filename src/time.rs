@@ -2,6 +2,7 @@
 //!
 //! Timers and ages use `mono`, which no clock adjustment moves; only signatures and stamps use `wall`, moved by what a trusted answer taught ([`Skew`]).
 
+use std::fmt;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// When the commit of this build was made, in time since the Unix epoch. A wall clock before it cannot be right.
@@ -88,6 +89,25 @@ impl Skew {
     }
 }
 
+/// A time since the Unix epoch, shown as `2026-11-22T03:17:00Z`.
+#[derive(Clone, Copy, Debug)]
+pub struct Utc(pub Duration);
+
+impl fmt::Display for Utc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (days, second) = (self.0.as_secs() / 86_400, self.0.as_secs() % 86_400);
+        // Days to a date of the Gregorian calendar, in years that begin in March, so that the leap day is the last.
+        let days = days + 719_468;
+        let (era, day) = (days / 146_097, days % 146_097);
+        let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+        let day = day - (365 * year + year / 4 - year / 100);
+        let month = (5 * day + 2) / 153;
+        let date = day - (153 * month + 2) / 5 + 1;
+        let (year, month) = (era * 400 + year + u64::from(month >= 10), if month < 10 { month + 3 } else { month - 9 });
+        write!(f, "{year:04}-{month:02}-{date:02}T{:02}:{:02}:{:02}Z", second / 3600, second / 60 % 60, second % 60)
+    }
+}
+
 fn seconds(time: Duration) -> i64 {
     i64::try_from(time.as_secs()).unwrap_or(i64::MAX)
 }
@@ -114,6 +134,19 @@ mod tests {
         assert_eq!(skew.apply(DAY), DAY * 20_000);
         assert!(skew.learn(DAY * 30_000, DAY * 30_000, DAY * 20_000));
         assert_eq!(skew.apply(DAY * 30_000), DAY * 20_000);
+    }
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        for (seconds, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_399, "2000-02-28T23:59:59Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (1_800_000_000, "2027-01-15T08:00:00Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+        ] {
+            assert_eq!(Utc(Duration::from_secs(seconds)).to_string(), text);
+        }
     }
 
     #[test]

@@ -1,5 +1,9 @@
 //! Records leave: what a request is ([`batch`]), how it is written and its answer read ([`put_records`]), what became of it ([`outcome`]), when to try again ([`backoff`]), and where to ([`endpoint`]).
 
+pub mod backoff;
+pub mod batch;
+pub mod bisection;
 pub mod endpoint;
 pub mod outcome;
 pub mod put_records;
+pub mod size_limit;

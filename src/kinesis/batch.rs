@@ -1,0 +1,254 @@
+//! The open records: what the next request carries, and what is left of it when its answer came.
+//!
+//! - At most `RECORDS_MAX` records and `request_size` bytes, counted as Kinesis counts them: data before base64 plus partition keys.
+//! - Records that were not stored stay in front; what is filled in comes behind them. A stored record is gone and cannot be sent again.
+//! - One buffer, allocated once.
+
+use std::time::Duration;
+
+use crate::kinesis::outcome::Outcome;
+use crate::limits::RECORDS_MAX;
+use crate::spool::block::Position;
+
+/// A record of the open request.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
+    /// 1 to 256 UTF-16 units.
+    pub key: &'a str,
+    /// The data, before base64.
+    pub data: &'a [u8],
+    /// Lines in it.
+    pub lines: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    start: usize,
+    key_size: usize,
+    size: usize,
+    lines: u32,
+    /// The first block of which it holds a line.
+    first: Position,
+    sent: bool,
+    /// Sends of this record alone that broke on the way, with something stored between each two.
+    broke_alone: u8,
+    /// Something was stored since the last of them.
+    passed: bool,
+}
+
+/// The open records of one request.
+#[derive(Debug)]
+pub struct Batch {
+    buffer: Vec<u8>,
+    records: Vec<Open>,
+    request_size: usize,
+    window: usize,
+    /// What became of each record sent; the sender fills it when it answers `Reply::Answered`.
+    pub outcomes: Vec<Outcome>,
+    /// The time to sign with, corrected by what the service's clock said; since the Unix epoch.
+    pub sign_at: Duration,
+    /// Credentials were refused: find them again before signing.
+    pub fresh_credentials: bool,
+}
+
+impl Batch {
+    /// An empty one for requests of at most `request_size` bytes.
+    pub fn new(request_size: usize) -> Batch {
+        Batch {
+            buffer: Vec::with_capacity(request_size),
+            records: Vec::with_capacity(RECORDS_MAX),
+            request_size,
+            window: 0,
+            outcomes: Vec::with_capacity(RECORDS_MAX),
+            sign_at: Duration::ZERO,
+            fresh_credentials: false,
+        }
+    }
+
+    /// Bytes that one more record may have, key included; `None` when there are `RECORDS_MAX` records.
+    pub fn room(&self) -> Option<usize> {
+        (self.records.len() < RECORDS_MAX).then(|| self.request_size - self.buffer.len())
+    }
+
+    /// Appends a record of which `write` appends the data; the caller asked for `room`. Returns its size, key included.
+    pub fn push(&mut self, key: &str, lines: u32, first: Position, write: impl FnOnce(&mut Vec<u8>)) -> usize {
+        let start = self.buffer.len();
+        self.buffer.extend_from_slice(key.as_bytes());
+        write(&mut self.buffer);
+        let size = self.buffer.len() - start;
+        assert!(self.buffer.len() <= self.request_size && self.records.len() < RECORDS_MAX, "a request is never over its limits");
+        self.records.push(Open { start, key_size: key.len(), size, lines, first, sent: false, broke_alone: 0, passed: false });
+        size
+    }
+
+    /// No open record.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Open records.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether a record in it was sent before.
+    pub fn has_failed(&self) -> bool {
+        self.records.iter().any(|record| record.sent)
+    }
+
+    /// Lines in open records.
+    pub fn lines(&self) -> u64 {
+        self.records.iter().map(|record| u64::from(record.lines)).sum()
+    }
+
+    /// The first block of which an open record holds a line.
+    pub fn first(&self) -> Option<Position> {
+        self.records.iter().map(|record| record.first).min()
+    }
+
+    /// Narrows the next request to leading records: at most `records` of them and `size` bytes, but one at least; a record that broke alone stays
+    /// alone. Returns how many of them were sent before.
+    pub fn narrow(&mut self, records: usize, size: usize) -> u64 {
+        let mut sum = 0;
+        let fits = self.records.iter().take(records).take_while(|record| {
+            sum += record.size;
+            sum <= size && record.broke_alone == 0
+        });
+        self.window = fits.count().max(1).min(self.records.len());
+        let mut resent = 0;
+        for record in &mut self.records[..self.window] {
+            resent += u64::from(record.sent);
+            record.sent = true;
+        }
+        resent
+    }
+
+    /// Records of the request that is to be sent or was sent last.
+    pub fn window(&self) -> usize {
+        self.window
+    }
+
+    /// Their bytes.
+    pub fn window_size(&self) -> usize {
+        self.records[..self.window].iter().map(|record| record.size).sum()
+    }
+
+    /// The records of the request, in order.
+    pub fn records(&self) -> impl Iterator<Item = Record<'_>> + Clone + '_ {
+        self.records[..self.window].iter().map(|open| self.view(open))
+    }
+
+    /// The record at `index`.
+    pub fn record(&self, index: usize) -> Record<'_> {
+        self.view(&self.records[index])
+    }
+
+    /// Forgets every record for which `keep` says false; the others move together and keep their order.
+    pub fn retain(&mut self, mut keep: impl FnMut(usize, Record<'_>) -> bool) {
+        let (mut kept, mut end) = (0, 0);
+        for index in 0..self.records.len() {
+            let open = self.records[index];
+            if !keep(index, self.view(&open)) {
+                continue;
+            }
+            self.buffer.copy_within(open.start..open.start + open.size, end);
+            self.records[kept] = Open { start: end, ..open };
+            kept += 1;
+            end += open.size;
+        }
+        self.records.truncate(kept);
+        self.buffer.truncate(end);
+        self.window = 0;
+    }
+
+    /// Moves the first record behind all others.
+    pub fn rotate(&mut self) {
+        let Some(first) = self.records.first().copied() else { return };
+        self.buffer.rotate_left(first.size);
+        self.records.rotate_left(1);
+        let mut start = 0;
+        for record in &mut self.records {
+            record.start = start;
+            start += record.size;
+        }
+    }
+
+    /// Notes that the first record broke alone once more; returns how often that was, counted only while others passed in between.
+    pub fn broke_alone(&mut self) -> u8 {
+        let first = &mut self.records[0];
+        if first.broke_alone == 0 || first.passed {
+            first.broke_alone = first.broke_alone.saturating_add(1);
+            first.passed = false;
+        }
+        first.broke_alone
+    }
+
+    /// Something was stored: a record that breaks alone from now on is suspect for itself.
+    pub fn passed(&mut self) {
+        self.records.iter_mut().for_each(|record| record.passed = true);
+    }
+
+    fn view(&self, open: &Open) -> Record<'_> {
+        let (key, data) = self.buffer[open.start..open.start + open.size].split_at(open.key_size);
+        Record { key: std::str::from_utf8(key).expect("push took a str"), data, lines: open.lines }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(data: &[&str]) -> Batch {
+        let mut batch = Batch::new(1000);
+        for (i, text) in data.iter().enumerate() {
+            batch.push("key", 1, Position(i as u64), |out| out.extend_from_slice(text.as_bytes()));
+        }
+        batch
+    }
+
+    fn data(batch: &Batch) -> Vec<String> {
+        (0..batch.len()).map(|i| String::from_utf8_lossy(batch.record(i).data).into_owned()).collect()
+    }
+
+    #[test]
+    fn records_that_were_not_stored_lead_and_new_ones_follow() {
+        let mut batch = batch(&["one", "two", "three", "four"]);
+        assert_eq!(batch.narrow(usize::MAX, usize::MAX), 0);
+        batch.retain(|index, _| index % 2 == 1);
+        batch.push("key", 1, Position(9), |out| out.extend_from_slice(b"five"));
+        assert_eq!(data(&batch), ["two", "four", "five"]);
+        assert_eq!(batch.first(), Some(Position(1)));
+        assert_eq!(batch.narrow(usize::MAX, usize::MAX), 2, "two of them are sent again");
+    }
+
+    #[test]
+    fn a_request_is_narrowed_by_count_and_by_bytes_but_never_to_nothing() {
+        let mut batch = batch(&["one", "two", "three"]);
+        batch.narrow(2, usize::MAX);
+        assert_eq!((batch.window(), batch.window_size()), (2, 12));
+        batch.narrow(usize::MAX, 11);
+        assert_eq!(batch.window(), 1);
+        batch.narrow(usize::MAX, 1);
+        assert_eq!(batch.window(), 1);
+    }
+
+    #[test]
+    fn a_rotated_batch_keeps_every_record_whole() {
+        let mut batch = batch(&["one", "two", "three"]);
+        batch.rotate();
+        assert_eq!(data(&batch), ["two", "three", "one"]);
+        batch.retain(|index, _| index != 0);
+        assert_eq!(data(&batch), ["three", "one"]);
+        assert_eq!(batch.record(0).key, "key");
+    }
+
+    #[test]
+    fn room_is_counted_with_the_key_and_ends_at_five_hundred_records() {
+        let mut batch = Batch::new(10_000);
+        for i in 0..RECORDS_MAX {
+            assert_eq!(batch.room(), Some(10_000 - 4 * i));
+            batch.push("k", 1, Position(0), |out| out.extend_from_slice(b"abc"));
+        }
+        assert_eq!(batch.room(), None);
+    }
+}

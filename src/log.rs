@@ -1,0 +1,234 @@
+//! Diagnostics for a person, on stderr. Never panics on a closed stderr, never blocks on its own account, never shows a secret: callers pass only what
+//! may be shown.
+//!
+//! On a non-zero exit the first line on stderr must be the whole reason, since Telegraf shows nothing else. So diagnostics are held back (at most
+//! `HELD_BACK_SIZE` bytes, the rest counted): to the end of a run with `--deadline`, for the first five seconds of any other.
+
+use std::fmt;
+use std::io::Write;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::config::Level;
+use crate::ending::ascii;
+use crate::limits::{FIRST_LINE_SIZE_MAX, HELD_BACK_SIZE};
+use crate::time::Now;
+
+const PREFIX: &str = "kinegraf: ";
+
+/// How long diagnostics are held back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// Not at all.
+    No,
+    /// Until this moment on the monotonic clock.
+    Until(Duration),
+    /// Until the run ends.
+    ToTheEnd,
+}
+
+/// Writes diagnostics; clones write to the same place.
+#[derive(Clone)]
+pub struct Log {
+    level: Level,
+    inner: Arc<Mutex<Inner>>,
+}
+
+struct Inner {
+    out: Box<dyn Write + Send>,
+    hold: Hold,
+    held: Vec<u8>,
+    not_held: u64,
+    status_shown: bool,
+}
+
+impl Log {
+    /// A log that writes to stderr.
+    pub fn stderr(level: Level, hold: Hold) -> Log {
+        Log::new(level, hold, Box::new(std::io::stderr()))
+    }
+
+    /// A log that writes elsewhere.
+    pub fn new(level: Level, hold: Hold, out: Box<dyn Write + Send>) -> Log {
+        let inner = Inner { out, hold, held: Vec::new(), not_held: 0, status_shown: false };
+        Log { level, inner: Arc::new(Mutex::new(inner)) }
+    }
+
+    /// Whether `level` is said at all; ask before composing something costly.
+    pub fn says(&self, level: Level) -> bool {
+        level <= self.level
+    }
+
+    /// Something that a person must know of.
+    pub fn error(&self, message: fmt::Arguments<'_>) {
+        self.say(Level::Error, "error: ", message);
+    }
+
+    /// Something that may need a person.
+    pub fn warn(&self, message: fmt::Arguments<'_>) {
+        self.say(Level::Warn, "warning: ", message);
+    }
+
+    /// What is done.
+    pub fn info(&self, message: fmt::Arguments<'_>) {
+        self.say(Level::Info, "", message);
+    }
+
+    /// Every request.
+    pub fn debug(&self, message: fmt::Arguments<'_>) {
+        self.say(Level::Debug, "debug: ", message);
+    }
+
+    /// Replaces the status line of a terminal.
+    pub fn status(&self, message: fmt::Arguments<'_>) {
+        let mut inner = self.lock();
+        inner.status_shown = true;
+        _ = inner.out.write_all(format!("\r{PREFIX}{message}\x1b[K").as_bytes());
+    }
+
+    /// Lets go of what was held back, if its time has come.
+    pub fn tick(&self, now: Now) {
+        let mut inner = self.lock();
+        if matches!(inner.hold, Hold::Until(until) if now.mono >= until) {
+            inner.release();
+        }
+    }
+
+    /// When `tick` has something to do.
+    pub fn next_tick(&self) -> Option<Duration> {
+        match self.lock().hold {
+            Hold::Until(until) => Some(until),
+            _ => None,
+        }
+    }
+
+    /// The run is over: `reason` first (empty when all went well), then everything that was held back.
+    pub fn end(&self, reason: &str) {
+        let mut inner = self.lock();
+        if !reason.is_empty() {
+            let line = format!("{PREFIX}{}\n", ascii(reason, FIRST_LINE_SIZE_MAX - PREFIX.len()));
+            inner.write(line.as_bytes());
+        }
+        inner.release();
+        inner.clear_status();
+    }
+
+    fn say(&self, level: Level, word: &str, message: fmt::Arguments<'_>) {
+        if !self.says(level) {
+            return;
+        }
+        let line = format!("{PREFIX}{word}{message}\n");
+        let mut inner = self.lock();
+        if inner.hold == Hold::No {
+            inner.write(line.as_bytes());
+        } else if inner.held.len() + line.len() <= HELD_BACK_SIZE {
+            inner.held.extend_from_slice(line.as_bytes());
+        } else {
+            inner.not_held += 1;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn write(&mut self, line: &[u8]) {
+        self.clear_status();
+        _ = self.out.write_all(line);
+    }
+
+    fn clear_status(&mut self) {
+        if std::mem::take(&mut self.status_shown) {
+            _ = self.out.write_all(b"\r\x1b[K");
+        }
+    }
+
+    fn release(&mut self) {
+        self.hold = Hold::No;
+        let held = std::mem::take(&mut self.held);
+        if !held.is_empty() {
+            self.write(&held);
+        }
+        if self.not_held > 0 {
+            let line = format!("{PREFIX}{} more diagnostics were not kept\n", std::mem::take(&mut self.not_held));
+            self.write(line.as_bytes());
+        }
+    }
+}
+
+impl fmt::Debug for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Log").field("level", &self.level).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Collects what a log writes.
+    #[derive(Clone, Default)]
+    pub(crate) struct Sink(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Sink {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Sink {
+        pub(crate) fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
+
+    fn log(level: Level, hold: Hold) -> (Log, Sink) {
+        let sink = Sink::default();
+        (Log::new(level, hold, Box::new(sink.clone())), sink)
+    }
+
+    #[test]
+    fn the_reason_stands_first_and_what_was_held_back_follows() {
+        let (log, sink) = log(Level::Warn, Hold::ToTheEnd);
+        log.warn(format_args!("one"));
+        log.info(format_args!("not said"));
+        log.error(format_args!("two"));
+        assert_eq!(sink.text(), "");
+        log.end("no such stream");
+        assert_eq!(sink.text(), "kinegraf: no such stream\nkinegraf: warning: one\nkinegraf: error: two\n");
+    }
+
+    #[test]
+    fn what_is_held_back_has_a_bound_and_the_rest_is_counted() {
+        let (log, sink) = log(Level::Warn, Hold::ToTheEnd);
+        (0..1000).for_each(|i| log.warn(format_args!("diagnostic number {i}, of some length")));
+        log.end("reason");
+        assert!(sink.text().len() < HELD_BACK_SIZE + 200);
+        assert!(sink.text().ends_with("more diagnostics were not kept\n"));
+    }
+
+    #[test]
+    fn the_reason_is_one_line_of_ascii_whatever_it_holds() {
+        let (log, sink) = log(Level::Error, Hold::No);
+        log.end(&format!("caf\u{e9} \x1b[31m \n{}", "x".repeat(2000)));
+        let text = sink.text();
+        assert!(text.len() <= FIRST_LINE_SIZE_MAX + 1 && text.is_ascii() && text.lines().count() == 1 && !text.contains('\x1b'));
+    }
+
+    #[test]
+    fn after_its_time_nothing_is_held_back_any_longer() {
+        let (log, sink) = log(Level::Warn, Hold::Until(Duration::from_secs(5)));
+        log.warn(format_args!("one"));
+        log.tick(Now { mono: Duration::from_secs(4), wall: Duration::ZERO });
+        assert_eq!(sink.text(), "");
+        log.tick(Now { mono: Duration::from_secs(5), wall: Duration::ZERO });
+        log.warn(format_args!("two"));
+        assert_eq!(sink.text(), "kinegraf: warning: one\nkinegraf: warning: two\n");
+    }
+}

@@ -1,0 +1,3 @@
+//! Lines become records.
+
+pub mod packer;

@@ -1,0 +1,278 @@
+//! Lines become records, at the exit of the spool: one buffer takes whole blocks until it is full, a line in it has waited `flush_interval`, or nothing
+//! more comes; then its lines leave as records, one line a record or the lines of one key joined.
+//!
+//! - Never two keys in a record; with `random` (an empty key) a record gets one fresh UUID and takes any lines.
+//! - A record is at most `record_size` bytes, key included, and lines are never cut.
+//! - Lines of one key keep their order.
+
+use std::time::Duration;
+
+use crate::config::Pack;
+use crate::kinesis::batch::Batch;
+use crate::limits::RECORDS_MAX;
+use crate::line::format::Format;
+use crate::random::Random;
+use crate::spool::block::{BLOCK_LINES_MAX, Entry, Header, Position, entries};
+use crate::time::{Deadline, Now};
+
+/// Lines in the buffer at once, however short they are.
+pub const LINES_MAX: usize = 4 * BLOCK_LINES_MAX as usize;
+/// A UUID as text, in bytes.
+pub const UUID_SIZE: usize = uuid::fmt::Hyphenated::LENGTH;
+
+/// What the packer is told.
+#[derive(Clone, Copy, Debug)]
+pub struct PackerOptions {
+    /// One line a record, or the lines of one key.
+    pub pack: Pack,
+    /// What record data looks like.
+    pub format: Format,
+    /// Bytes of the buffer; the largest block must fit.
+    pub buffer: usize,
+    /// Bytes of one record, key included; at most a request's.
+    pub record_size: usize,
+    /// How long a line may wait for others.
+    pub flush_interval: Duration,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Line {
+    entry: Entry,
+    position: Position,
+}
+
+/// Groups lines and turns them into records.
+#[derive(Debug)]
+pub struct Packer {
+    options: PackerOptions,
+    buffer: Vec<u8>,
+    lines: Vec<Line>,
+    /// Lines before it have left.
+    left: usize,
+    /// Lines are leaving; no block is taken until all have left.
+    draining: bool,
+    /// When the oldest line was accepted.
+    oldest: Duration,
+}
+
+impl Packer {
+    /// An empty packer; its memory is allocated here.
+    pub fn new(options: PackerOptions) -> Packer {
+        Packer {
+            options,
+            buffer: Vec::with_capacity(options.buffer),
+            lines: Vec::with_capacity(LINES_MAX),
+            left: 0,
+            draining: false,
+            oldest: Duration::ZERO,
+        }
+    }
+
+    /// Whether a block may be taken now.
+    pub fn takes(&self, header: &Header) -> bool {
+        !self.draining
+            && self.buffer.len() + header.size <= self.options.buffer
+            && self.lines.len() + header.lines as usize <= LINES_MAX
+            && !(self.options.pack == Pack::Metric && self.lines.len() >= RECORDS_MAX)
+    }
+
+    /// Takes a block whose entries `read` appends to the buffer.
+    pub fn take<E>(&mut self, header: &Header, read: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Result<(), E> {
+        debug_assert!(self.takes(header));
+        if self.lines.is_empty() {
+            self.oldest = header.accepted;
+        }
+        let start = self.buffer.len();
+        read(&mut self.buffer)?;
+        self.lines.extend(entries(&self.buffer, start).map(|entry| Line { entry, position: header.position }));
+        Ok(())
+    }
+
+    /// Lines that have not left.
+    pub fn lines(&self) -> u64 {
+        (self.lines.len() - self.left) as u64
+    }
+
+    /// The first block of which a line has not left.
+    pub fn first(&self) -> Option<Position> {
+        self.lines[self.left..].iter().map(|line| line.position).min()
+    }
+
+    /// When the oldest line has waited long enough; `None` while there is none.
+    pub fn due(&self) -> Option<Deadline> {
+        (self.lines() > 0).then(|| Deadline(self.oldest + self.options.flush_interval))
+    }
+
+    /// Whether lines are to leave now, when `next` is the next block in the spool and `flush` says that nothing is to be waited for.
+    pub fn ripe(&self, now: Now, next: Option<&Header>, flush: bool) -> bool {
+        self.draining
+            || (self.lines() > 0
+                && (flush
+                    || self.due().is_some_and(|due| due.passed(now))
+                    || (self.options.pack == Pack::Metric && self.lines.len() >= RECORDS_MAX)
+                    || next.is_some_and(|header| !self.takes(header))))
+    }
+
+    /// Lets lines leave into `batch` until it or the packer has nothing more to give; true when all have left.
+    pub fn emit(&mut self, batch: &mut Batch, random: &mut Random) -> bool {
+        if !self.draining {
+            self.group();
+            self.draining = true;
+        }
+        while self.left < self.lines.len() {
+            if !self.emit_record(batch, random) {
+                return false;
+            }
+        }
+        self.buffer.clear();
+        self.lines.clear();
+        self.left = 0;
+        self.draining = false;
+        true
+    }
+
+    /// Brings the lines of one key together, in their order. One line a record needs no grouping.
+    fn group(&mut self) {
+        let buffer = &self.buffer;
+        let key = |line: &Line| &buffer[line.entry.key_start as usize..][..usize::from(line.entry.key_size)];
+        if self.options.pack == Pack::Lines && self.lines.windows(2).any(|pair| key(&pair[0]) != key(&pair[1])) {
+            // Unstable, since a stable sort would allocate; the place in the buffer keeps the order of equal keys.
+            self.lines.sort_unstable_by(|a, b| key(a).cmp(key(b)).then(a.entry.line_start.cmp(&b.entry.line_start)));
+        }
+    }
+
+    /// One record; false when the batch has no room for it.
+    fn emit_record(&mut self, batch: &mut Batch, random: &mut Random) -> bool {
+        let Some(room) = batch.room() else { return false };
+        let (format, head) = (self.options.format, self.lines[self.left].entry);
+        let mut drawn = [0; UUID_SIZE];
+        let key = match head.key_size {
+            0 => &*random.uuid().hyphenated().encode_lower(&mut drawn),
+            size => std::str::from_utf8(&self.buffer[head.key_start as usize..][..usize::from(size)]).expect("a partition key is text"),
+        };
+        let limit = self.options.record_size.min(room);
+        let most = if self.options.pack == Pack::Metric { 1 } else { usize::MAX };
+        let (mut size, mut count, mut first) = (key.len(), 0, Position(u64::MAX));
+        for line in self.lines[self.left..].iter().take(most) {
+            let with = size + format.size(line.entry.line_size as usize);
+            if with > limit || !self.same_key(&head, &line.entry) {
+                break;
+            }
+            (size, count, first) = (with, count + 1, first.min(line.position));
+        }
+        if count == 0 {
+            return false;
+        }
+        let (lines, buffer) = (&self.lines[self.left..self.left + count], &self.buffer);
+        batch.push(key, count as u32, first, |out| {
+            for line in lines {
+                format.append(&buffer[line.entry.line_start as usize..][..line.entry.line_size as usize], out);
+            }
+        });
+        self.left += count;
+        true
+    }
+
+    fn same_key(&self, a: &Entry, b: &Entry) -> bool {
+        let key = |entry: &Entry| &self.buffer[entry.key_start as usize..][..usize::from(entry.key_size)];
+        (a.key_start == b.key_start && a.key_size == b.key_size) || key(a) == key(b)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spool::block::{BlockBuilder, HEADER_SIZE};
+
+    const NOW: Now = Now { mono: Duration::from_secs(100), wall: Duration::ZERO };
+
+    fn packer(pack: Pack, record_size: usize) -> Packer {
+        let flush_interval = Duration::from_secs(10);
+        Packer::new(PackerOptions { pack, format: Format::Influx, buffer: 64 << 10, record_size, flush_interval })
+    }
+
+    fn take(packer: &mut Packer, position: u64, accepted: Duration, lines: &[(&str, &str)]) {
+        let mut block = BlockBuilder::new(1000);
+        for (key, line) in lines {
+            block.push(key, line.as_bytes());
+        }
+        let bytes = block.finish(Position(position), accepted).to_vec();
+        let header = Header::decode(bytes[..HEADER_SIZE].try_into().unwrap());
+        assert!(packer.takes(&header));
+        packer.take(&header, |out| -> Result<(), ()> { Ok(out.extend_from_slice(&bytes[HEADER_SIZE..])) }).unwrap();
+    }
+
+    fn records(batch: &mut Batch) -> Vec<(String, String)> {
+        batch.narrow(usize::MAX, usize::MAX);
+        batch.records().map(|r| (r.key.to_owned(), String::from_utf8_lossy(r.data).into_owned())).collect()
+    }
+
+    fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
+        expected.iter().map(|(key, data)| (key.to_string(), data.to_string())).collect()
+    }
+
+    #[test]
+    fn one_line_a_record_keeps_the_order_of_arrival() {
+        let (mut packer, mut batch) = (packer(Pack::Metric, 1000), Batch::new(10_000));
+        take(&mut packer, 0, NOW.mono, &[("b", "m v=1"), ("a", "m v=2"), ("b", "m v=3")]);
+        assert!(packer.emit(&mut batch, &mut Random::from_seed(1)));
+        assert_eq!(records(&mut batch), pairs(&[("b", "m v=1\n"), ("a", "m v=2\n"), ("b", "m v=3\n")]));
+    }
+
+    #[test]
+    fn the_lines_of_one_key_are_joined_in_their_order_up_to_the_record_size_with_key_and_newlines() {
+        let (mut packer, mut batch) = (packer(Pack::Lines, 13), Batch::new(10_000));
+        take(&mut packer, 0, NOW.mono, &[("b", "m v=1"), ("a", "m v=2"), ("b", "m v=3")]);
+        take(&mut packer, 1, NOW.mono, &[("b", "m v=4"), ("a", "m v=5")]);
+        assert!(packer.emit(&mut batch, &mut Random::from_seed(1)));
+        let expected = pairs(&[("a", "m v=2\nm v=5\n"), ("b", "m v=1\nm v=3\n"), ("b", "m v=4\n")]);
+        assert_eq!(records(&mut batch), expected);
+        assert_eq!(batch.first(), Some(Position(0)));
+    }
+
+    #[test]
+    fn a_random_key_is_one_uuid_a_record_and_takes_any_lines() {
+        let (mut packer, mut batch) = (packer(Pack::Lines, 36 + 12), Batch::new(10_000));
+        take(&mut packer, 0, NOW.mono, &[("", "m v=1"), ("", "m v=2"), ("", "m v=3")]);
+        assert!(packer.emit(&mut batch, &mut Random::from_seed(1)));
+        let records = records(&mut batch);
+        assert_eq!(records.iter().map(|(_, data)| data.as_str()).collect::<Vec<_>>(), ["m v=1\nm v=2\n", "m v=3\n"]);
+        assert!(records.iter().all(|(key, _)| uuid::Uuid::parse_str(key).is_ok_and(|uuid| uuid.get_version_num() == 4)));
+        assert_ne!(records[0].0, records[1].0);
+    }
+
+    #[test]
+    fn a_full_batch_leaves_the_rest_for_the_next_and_the_first_block_open() {
+        let (mut packer, mut random) = (packer(Pack::Metric, 1000), Random::from_seed(1));
+        take(&mut packer, 4, NOW.mono, &[("k", "m v=1"), ("k", "m v=2")]);
+        take(&mut packer, 5, NOW.mono, &[("k", "m v=3")]);
+        let mut batch = Batch::new(15);
+        assert!(!packer.emit(&mut batch, &mut random), "two records of 7 bytes fit 15");
+        assert_eq!((batch.len(), packer.lines(), packer.first()), (2, 1, Some(Position(5))));
+        let mut batch = Batch::new(15);
+        assert!(packer.emit(&mut batch, &mut random));
+        assert_eq!((batch.len(), packer.lines(), packer.first()), (1, 0, None));
+    }
+
+    #[test]
+    fn lines_wait_for_the_flush_interval_and_no_longer() {
+        let mut packer = packer(Pack::Lines, 1000);
+        assert_eq!(packer.due(), None);
+        take(&mut packer, 0, NOW.mono, &[("k", "m v=1")]);
+        let later = |seconds| Now { mono: NOW.mono + Duration::from_secs(seconds), ..NOW };
+        assert!(!packer.ripe(later(9), None, false));
+        assert!(packer.ripe(later(10), None, false));
+        assert!(packer.ripe(later(0), None, true), "nothing is waited for at the end of the input");
+    }
+
+    #[test]
+    fn the_index_of_lines_has_a_bound_however_short_they_are() {
+        let mut packer = packer(Pack::Lines, 1000);
+        let header = Header { size: 10, lines: BLOCK_LINES_MAX, position: Position(0), accepted: NOW.mono };
+        let short = vec![("", ""); BLOCK_LINES_MAX as usize];
+        for position in 0..4 {
+            take(&mut packer, position, NOW.mono, &short);
+        }
+        assert!(!packer.takes(&header) && packer.ripe(NOW, Some(&header), false));
+    }
+}
