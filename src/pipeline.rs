@@ -21,7 +21,7 @@ use crate::kinesis::backoff::Backoff;
 use crate::kinesis::batch::{Batch, Record};
 use crate::kinesis::bisection::{Bisection, Verdict};
 use crate::kinesis::outcome::{Class, Failure, Outcome, Reply, RetryReason};
-use crate::kinesis::size_limit::{BROKEN_SENDS_MAX, SizeLimit};
+use crate::kinesis::size_limit::SizeLimit;
 use crate::random::Random;
 use crate::record::packer::Packer;
 use crate::spool::block::BlockBuilder;
@@ -33,6 +33,9 @@ use crate::time::{Deadline, Now, Skew};
 const REFRESH_INTERVAL: Duration = Duration::from_secs(60);
 /// A record below this is never blamed for a connection that breaks.
 const BLAMED_SIZE_MIN: usize = 16 << 10;
+/// Sends of such a record alone that break, while every smaller request passes, before it is given up: more than the three after which a request is split,
+/// since a flaky network must not cost a line.
+const BROKEN_ALONE_MAX: u8 = 6;
 
 /// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +80,7 @@ struct Trouble {
     /// A correction (clock or credentials) was tried at once since the last wait.
     corrected: bool,
     refreshed: Option<Duration>,
-    /// A batch was called invalid as a whole: newer records may prove that it is not the configuration.
+    /// Nothing but this batch's records was tried, and they fail: newer ones may prove that it is for what they are.
     suspicious: bool,
 }
 
@@ -187,6 +190,11 @@ impl<D: Disk> Pipeline<D> {
         self.spool.unread_lines() + self.packer.lines() + self.open_lines
     }
 
+    /// Bytes in the spool.
+    pub fn spool_used(&self) -> usize {
+        self.spool.used()
+    }
+
     /// What was counted.
     pub fn counters(&self) -> &Counters {
         &self.counters
@@ -222,7 +230,13 @@ impl<D: Disk> Pipeline<D> {
         Ending { cause, waiting, handed_back }
     }
 
-    fn limit(&self) -> Option<Deadline> {
+    /// The sender offers its input again when this run ends with an error.
+    pub fn has_deadline(&self) -> bool {
+        self.options.deadline.is_some()
+    }
+
+    /// When the run ends, whatever is left.
+    pub fn limit(&self) -> Option<Deadline> {
         earlier(self.options.deadline, self.closing.and_then(|closing| closing.limit))
     }
 
@@ -237,6 +251,7 @@ impl<D: Disk> Pipeline<D> {
         if alone || self.bisection.is_some() {
             return Ok(());
         }
+        batch.widen(self.trouble.suspicious);
         loop {
             let next = loop {
                 match self.spool.peek()? {
@@ -331,8 +346,11 @@ impl<D: Disk> Pipeline<D> {
             }
             _ => {}
         }
-        if matches!(failure.class, Class::Broken | Class::TimedOut) && sent == 1 && self.bisection.is_none() {
-            self.on_broken_alone(batch, bytes, set_aside);
+        if matches!(failure.class, Class::Broken | Class::TimedOut) && self.bisection.is_none() {
+            match sent {
+                1 if bytes >= BLAMED_SIZE_MIN => self.on_broken_alone(batch, set_aside),
+                _ => batch.forgive(),
+            }
         }
         self.fail(now, failure);
     }
@@ -408,12 +426,13 @@ impl<D: Disk> Pipeline<D> {
         }
     }
 
-    /// One large record broke on the way again. Others go first; when this happened three times while they passed, it is treated as too large.
-    fn on_broken_alone(&mut self, batch: &mut Batch, bytes: usize, set_aside: &mut dyn FnMut(RejectReason, Record<'_>)) {
-        if bytes < BLAMED_SIZE_MIN || batch.len() == 1 {
+    /// One large record broke on the way again. Others go first; when this happened often enough while they passed, it is treated as too large.
+    fn on_broken_alone(&mut self, batch: &mut Batch, set_aside: &mut dyn FnMut(RejectReason, Record<'_>)) {
+        if batch.len() == 1 {
+            self.trouble.suspicious = true;
             return;
         }
-        if batch.broke_alone() < BROKEN_SENDS_MAX {
+        if batch.broke_alone() < BROKEN_ALONE_MAX {
             return batch.rotate();
         }
         let counters = &mut self.counters;

@@ -2,7 +2,7 @@
 //!
 //! - At most `RECORDS_MAX` records and `request_size` bytes, counted as Kinesis counts them: data before base64 plus partition keys.
 //! - Records that were not stored stay in front; what is filled in comes behind them. A stored record is gone and cannot be sent again.
-//! - One buffer, allocated once.
+//! - One buffer, allocated once; it doubles while one record that fills a request is suspect (`widen`).
 
 use std::time::Duration;
 
@@ -42,6 +42,7 @@ pub struct Batch {
     buffer: Vec<u8>,
     records: Vec<Open>,
     request_size: usize,
+    wide: bool,
     window: usize,
     /// What became of each record sent; the sender fills it when it answers `Reply::Answered`.
     pub outcomes: Vec<Outcome>,
@@ -58,6 +59,7 @@ impl Batch {
             buffer: Vec::with_capacity(request_size),
             records: Vec::with_capacity(RECORDS_MAX),
             request_size,
+            wide: false,
             window: 0,
             outcomes: Vec::with_capacity(RECORDS_MAX),
             sign_at: Duration::ZERO,
@@ -67,7 +69,13 @@ impl Batch {
 
     /// Bytes that one more record may have, key included; `None` when there are `RECORDS_MAX` records.
     pub fn room(&self) -> Option<usize> {
-        (self.records.len() < RECORDS_MAX).then(|| self.request_size - self.buffer.len())
+        let size = if self.wide { self.request_size * 2 } else { self.request_size };
+        (self.records.len() < RECORDS_MAX).then(|| size.saturating_sub(self.buffer.len()))
+    }
+
+    /// Whether a second request's worth of records may stand behind the first: where one record fills a request and is suspect, only another can clear it.
+    pub fn widen(&mut self, wide: bool) {
+        self.wide = wide;
     }
 
     /// Appends a record of which `write` appends the data; the caller asked for `room`. Returns its size, key included.
@@ -76,7 +84,8 @@ impl Batch {
         self.buffer.extend_from_slice(key.as_bytes());
         write(&mut self.buffer);
         let size = self.buffer.len() - start;
-        assert!(self.buffer.len() <= self.request_size && self.records.len() < RECORDS_MAX, "a request is never over its limits");
+        assert!(size <= self.request_size && self.buffer.len() <= self.request_size * 2, "at most two requests' worth of records are open");
+        assert!(self.records.len() < RECORDS_MAX, "a request is never over its limits");
         self.records.push(Open { start, key_size: key.len(), size, lines, first, sent: false, broke_alone: 0, passed: false });
         size
     }
@@ -109,6 +118,7 @@ impl Batch {
     /// Narrows the next request to leading records: at most `records` of them and `size` bytes, but one at least; a record that broke alone stays
     /// alone. Returns how many of them were sent before.
     pub fn narrow(&mut self, records: usize, size: usize) -> u64 {
+        let size = size.min(self.request_size);
         let mut sum = 0;
         let fits = self.records.iter().take(records).take_while(|record| {
             sum += record.size;
@@ -181,6 +191,11 @@ impl Batch {
             first.passed = false;
         }
         first.broke_alone
+    }
+
+    /// Another request broke as well: it is the network, not a record's size.
+    pub fn forgive(&mut self) {
+        self.records.iter_mut().for_each(|record| record.broke_alone = 0);
     }
 
     /// Something was stored: a record that breaks alone from now on is suspect for itself.

@@ -1,0 +1,68 @@
+//! The delivery thread: asks the pipeline what to do and does it. Encoding, signing and sending happen outside the lock.
+
+use std::sync::PoisonError;
+
+use super::output::Output;
+use super::report::Reporter;
+use super::{Shared, State};
+use crate::aws::http::HttpCounts;
+use crate::config::Destination;
+use crate::counters::RejectReason;
+use crate::input::intake::Rejection;
+use crate::kinesis::batch::{Batch, Record};
+use crate::kinesis::outcome::Reply;
+use crate::pipeline::Step;
+
+/// Delivers until the run has ended; returns what the network cost.
+pub(super) fn deliver(shared: &Shared, mut output: Output, request_size: usize, destination: Option<&Destination>) -> HttpCounts {
+    let mut batch = Batch::new(request_size);
+    let mut reporter = Reporter::new(shared.log.clone(), destination.cloned());
+    let mut state = shared.lock();
+    while state.ended.is_none() {
+        let now = shared.clock.now();
+        match state.pipeline.poll(now, &mut batch) {
+            Ok(Step::Send) => {
+                drop(state);
+                let reply = output.send(&mut batch, &shared.clock);
+                state = shared.lock();
+                if state.ended.is_none() {
+                    take_reply(shared, &mut state, &mut batch, reply, &mut reporter);
+                    shared.space.notify_one();
+                }
+            }
+            Ok(Step::Wait(until)) => {
+                let left = until.map(|until| until.left(now));
+                state = match left {
+                    Some(left) => shared.work.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
+                    None => shared.work.wait(state).unwrap_or_else(PoisonError::into_inner),
+                };
+            }
+            Ok(Step::Closed) => shared.end(&mut state),
+            Err(error) => fail(shared, &mut state, format!("the spool failed: {error}")),
+        }
+    }
+    drop(state);
+    output.counts()
+}
+
+fn take_reply(shared: &Shared, state: &mut State, batch: &mut Batch, reply: Result<Reply, String>, reporter: &mut Reporter) {
+    let reply = match reply {
+        Ok(reply) => reply,
+        Err(error) => return fail(shared, state, error),
+    };
+    let now = shared.clock.now();
+    let (failed_before, sent) = (state.pipeline.failure().is_some(), batch.window());
+    let mut set_aside = |reason: RejectReason, record: Record<'_>| {
+        let rejection = Rejection { reason, column: 1, line: record.data.strip_suffix(b"\n").unwrap_or(record.data) };
+        shared.rejects.lock().unwrap_or_else(PoisonError::into_inner).add(now, &rejection);
+    };
+    if let Err(error) = state.pipeline.on_reply(now, batch, reply, &mut set_aside) {
+        return fail(shared, state, format!("the spool failed: {error}"));
+    }
+    reporter.answered(now, &state.pipeline, failed_before, sent);
+}
+
+fn fail(shared: &Shared, state: &mut State, error: String) {
+    state.error = Some(error);
+    shared.end(state);
+}

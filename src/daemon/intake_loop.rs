@@ -1,0 +1,82 @@
+//! The input thread: reads, makes blocks, hands them to the pipeline. Before it sleeps in `read`, all whole lines that it has read are in the spool.
+
+use std::io::{ErrorKind, Read};
+use std::sync::PoisonError;
+
+use super::Shared;
+use crate::input::intake::Intake;
+use crate::input::stdin::InputKind;
+use crate::spool::spool::Full;
+
+/// Reads until the input or the run ends.
+pub(super) fn read(shared: &Shared, mut reader: Box<dyn Read + Send>, mut intake: Intake) {
+    loop {
+        let n = match reader.read(intake.space()) {
+            Ok(0) => break,
+            Ok(n) => n,
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) => {
+                let mut state = shared.lock();
+                state.error = Some(format!("reading the input failed: {error}"));
+                return close(shared, &mut state, false);
+            }
+        };
+        intake.filled(n);
+        if !hand_over(shared, &mut intake) {
+            return;
+        }
+    }
+    let tail = shared.lock().input_kind.tail();
+    intake.end(tail);
+    if hand_over(shared, &mut intake) {
+        close(shared, &mut shared.lock(), true);
+    }
+}
+
+fn close(shared: &Shared, state: &mut super::State, eof: bool) {
+    if !state.input_over {
+        state.close_input(shared.clock.now(), eof);
+        shared.work.notify_all();
+        shared.waker.wake();
+    }
+}
+
+/// Hands every whole line over, waiting while the spool is full; false when the run takes no more.
+fn hand_over(shared: &Shared, intake: &mut Intake) -> bool {
+    loop {
+        let now = shared.clock.now();
+        let mut reject = |rejection: crate::input::intake::Rejection<'_>| {
+            shared.rejects.lock().unwrap_or_else(PoisonError::into_inner).add(now, &rejection);
+        };
+        let more = intake.next_block(now, &mut reject);
+        let mut state = shared.lock();
+        state.input.clone_from(intake.counters());
+        if !more {
+            return state.ended.is_none() && !state.input_over;
+        }
+        loop {
+            if state.ended.is_some() || state.input_over {
+                return false;
+            }
+            match state.pipeline.accept(shared.clock.now(), intake.block()) {
+                Ok(Ok(())) => break,
+                Ok(Err(Full)) => {
+                    shared.work.notify_one();
+                    // Whoever wrote this input still has it, so the run need not wait for a person.
+                    let offered_again = state.pipeline.has_deadline() || state.input_kind == InputKind::RegularFile;
+                    if offered_again && state.pipeline.is_refused() {
+                        state.pipeline.give_up();
+                        return false;
+                    }
+                    state = shared.space.wait(state).unwrap_or_else(PoisonError::into_inner);
+                }
+                Err(error) => {
+                    state.error = Some(format!("the spool failed: {error}"));
+                    shared.end(&mut state);
+                    return false;
+                }
+            }
+        }
+        shared.work.notify_one();
+    }
+}

@@ -1,0 +1,144 @@
+//! What a run says of itself: trouble when it begins, changes or lasts, the end of trouble, a status line for a terminal, and the books at the end.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::State;
+use crate::aws::http::HttpCounts;
+use crate::config::{Destination, Level};
+use crate::counters::{Counters, InputCounters};
+use crate::ending::Ending;
+use crate::kinesis::outcome::Class;
+use crate::log::Log;
+use crate::pipeline::Pipeline;
+use crate::time::Now;
+
+const SAID_AGAIN_EVERY: Duration = Duration::from_secs(60);
+
+/// Says what the delivery meets, without filling a journal.
+pub(super) struct Reporter {
+    log: Log,
+    destination: Option<Destination>,
+    said: Option<(Class, Duration)>,
+    since: Option<Duration>,
+}
+
+impl Reporter {
+    pub(super) fn new(log: Log, destination: Option<Destination>) -> Reporter {
+        Reporter { log, destination, said: None, since: None }
+    }
+
+    /// After each answer; `failed_before` tells whether the one before it failed, `sent` how many records the request had.
+    pub(super) fn answered<D: crate::spool::disk::Disk>(&mut self, now: Now, pipeline: &Pipeline<D>, failed_before: bool, sent: usize) {
+        let (counters, waiting) = (pipeline.counters(), pipeline.waiting());
+        match pipeline.failure() {
+            Some(failure) => {
+                let since = *self.since.get_or_insert(now.mono);
+                let said = self.said.is_some_and(|(class, at)| class == failure.class && now.mono.saturating_sub(at) < SAID_AGAIN_EVERY);
+                if !said {
+                    let lasts = now.mono.saturating_sub(since).as_secs();
+                    let lasting = if lasts >= 60 { format!(", for {lasts} s now") } else { String::new() };
+                    self.log.warn(format_args!("{}: {failure}; {waiting} lines wait, trying again{lasting}", self.place()));
+                    self.said = Some((failure.class, now.mono));
+                } else {
+                    self.log.debug(format_args!("{}: {failure}", self.place()));
+                }
+            }
+            None => {
+                if failed_before && let Some(since) = self.since {
+                    let lasted = now.mono.saturating_sub(since);
+                    self.log.info(format_args!("{}: delivering again after {:.1} s", self.place(), lasted.as_secs_f64()));
+                }
+                (self.said, self.since) = (None, None);
+                if self.log.says(Level::Debug) {
+                    self.log
+                        .debug(format_args!("request {}: {sent} records; {} lines delivered, {waiting} wait", counters.requests, counters.delivered));
+                }
+            }
+        }
+    }
+
+    fn place(&self) -> impl fmt::Display {
+        match &self.destination {
+            Some(destination) => format!("stream '{}' in region '{}'", destination.stream, destination.region),
+            None => "standard output".to_owned(),
+        }
+    }
+}
+
+/// Draws the status line.
+pub(super) fn status(log: &Log, now: Now, state: &State) {
+    let counters = state.pipeline.counters();
+    let rate = counters.delivered as f64 / now.mono.as_secs_f64().max(0.001);
+    let (lines, records, requests, waiting) = (counters.delivered, counters.records, counters.requests, state.pipeline.waiting());
+    log.status(format_args!("{lines} lines, {records} records, {requests} requests, {rate:.0} lines/s, {waiting} wait"));
+}
+
+/// A finished run.
+#[derive(Clone, Debug)]
+pub struct Summary {
+    /// How it ended.
+    pub ending: Ending,
+    /// What the pipeline counted.
+    pub counters: Counters,
+    /// What the input counted.
+    pub input: InputCounters,
+    /// What the network cost; zeros when a send was left behind.
+    pub http: HttpCounts,
+    /// From process start to here.
+    pub time: Duration,
+}
+
+impl Summary {
+    /// Says the books with `-v`, and what a person should know in any case.
+    pub fn say(&self, log: &Log) {
+        let (c, i) = (&self.counters, &self.input);
+        if i.timestamp_guessed > 0 {
+            let lines = i.timestamp_guessed;
+            log.warn(format_args!("{lines} lines without a timestamp got one from a clock that cannot be right (it is before this build)"));
+        }
+        if i.partition_key_cut > 0 {
+            log.warn(format_args!("{} partition keys were cut to 256 UTF-16 units", i.partition_key_cut));
+        }
+        if !log.says(Level::Info) {
+            return;
+        }
+        let seconds = self.time.as_secs_f64();
+        log.info(format_args!(
+            "{} lines accepted, {} delivered in {} records and {} requests, {} bytes of data, {seconds:.2} s",
+            c.accepted, c.delivered, c.records, c.requests, c.record_bytes
+        ));
+        log.info(format_args!(
+            "{} bytes read, {} blank lines and comments, {} lines rejected{}, {} stamped",
+            i.bytes,
+            i.skipped,
+            i.rejected.total(),
+            Reasons(&i.rejected),
+            i.stamped
+        ));
+        log.info(format_args!(
+            "{} records sent again, {} throttled, {} requests failed, {} with an unknown result; {} lines given up{}, {} dropped at the end, {} handed back",
+            c.resent,
+            c.throttled,
+            c.failed,
+            c.unknown,
+            c.set_aside.total(),
+            Reasons(&c.set_aside),
+            c.dropped_at_end,
+            c.handed_back
+        ));
+        log.info(format_args!("{} connections, {} bytes sent, {} received", self.http.connects, self.http.bytes_out, self.http.bytes_in));
+    }
+}
+
+/// ` (too_long 3, unterminated 1)`, or nothing.
+struct Reasons<'a>(&'a crate::counters::Rejected);
+
+impl fmt::Display for Reasons<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, (reason, lines)) in self.0.iter().enumerate() {
+            write!(f, "{}{reason} {lines}", if n == 0 { " (" } else { ", " })?;
+        }
+        if self.0.total() > 0 { f.write_str(")") } else { Ok(()) }
+    }
+}

@@ -1,0 +1,73 @@
+//! SIGTERM and SIGINT, and waking up the thread that watches for them: one socket pair, written to by signal handlers and by the other threads.
+
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+/// What the process was told, and what woke it.
+#[derive(Debug)]
+pub struct Signals {
+    read: UnixStream,
+    write: UnixStream,
+    terminate: Arc<AtomicUsize>,
+    interrupt: Arc<AtomicUsize>,
+    taken: usize,
+}
+
+/// Wakes the watching thread.
+#[derive(Debug)]
+pub(super) struct Waker(UnixStream);
+
+impl Waker {
+    pub(super) fn wake(&self) {
+        // A full socket wakes as well as one more byte would.
+        _ = (&self.0).write(b".");
+    }
+}
+
+impl Signals {
+    /// Hears no signals; for use inside another program.
+    pub fn none() -> io::Result<Signals> {
+        let (read, write) = UnixStream::pair()?;
+        write.set_nonblocking(true)?;
+        Ok(Signals { read, write, terminate: Arc::default(), interrupt: Arc::default(), taken: 0 })
+    }
+
+    /// Takes SIGTERM and SIGINT over from the system's default, which would end the process at once.
+    pub fn listen() -> io::Result<Signals> {
+        let signals = Signals::none()?;
+        for (signal, count) in [(SIGTERM, &signals.terminate), (SIGINT, &signals.interrupt)] {
+            // The counter first: whoever is woken finds it raised. Registered values are stored, so the handler adds nothing but 1.
+            signal_hook::flag::register_usize(signal, Arc::clone(count), 1)?;
+            signal_hook::low_level::pipe::register(signal, signals.write.try_clone()?)?;
+        }
+        Ok(signals)
+    }
+
+    pub(super) fn waker(&self) -> io::Result<Waker> {
+        Ok(Waker(self.write.try_clone()?))
+    }
+
+    /// How often the process was asked to end since the last call. SIGINT counts only `with_interrupt`: on a pipe it is meant for the sender, which
+    /// will close the pipe when it is done.
+    pub(super) fn take(&mut self, with_interrupt: bool) -> usize {
+        let interrupts = self.interrupt.swap(0, Ordering::Relaxed);
+        let told = self.terminate.swap(0, Ordering::Relaxed) + if with_interrupt { interrupts } else { 0 };
+        self.taken += told;
+        told
+    }
+
+    /// Sleeps until something happens or `timeout` has passed.
+    pub(super) fn wait(&mut self, timeout: Option<Duration>) {
+        // A zero timeout would mean "for ever" to the socket.
+        let timeout = timeout.map(|timeout| timeout.max(Duration::from_millis(1)));
+        let mut bytes = [0; 64];
+        if self.read.set_read_timeout(timeout).is_err() || self.read.read(&mut bytes).is_err_and(|e| e.kind() == io::ErrorKind::InvalidInput) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
