@@ -17,7 +17,7 @@ const TAG_DEFAULT: &str = "telegraf";
 
 /// The partition keys that these settings ask for. `allow_missing`: a key that is not there may stand in a line that does not parse.
 pub(super) fn partition(settings: &Settings, allow_missing: bool, report: &mut Report<'_>) -> PartitionMethod {
-    if [Id::PartitionMethod, Id::PartitionKey, Id::PartitionDefault].into_iter().any(|id| settings.is_wrong(id)) {
+    if settings.is_wrong(Id::PartitionMethod) {
         return PartitionMethod::Random;
     }
     let (method, key, default) = (settings.word(Id::PartitionMethod), settings.text(Id::PartitionKey), settings.text(Id::PartitionDefault));
@@ -34,7 +34,7 @@ pub(super) fn partition(settings: &Settings, allow_missing: bool, report: &mut R
     }
     match (method, key) {
         ("static" | "tag", None) => {
-            if !allow_missing {
+            if !allow_missing && !settings.is_wrong(Id::PartitionKey) {
                 let what = if method == "static" { "the key of every record" } else { "the tag whose value is the key" };
                 report.push(settings.place(Id::PartitionMethod), format!("partition.method is \"{method}\", which needs partition.key, {what}"));
             }

@@ -229,7 +229,7 @@ mod tests {
     #[test]
     fn a_masked_range_is_three_stars_whatever_its_length() {
         let text = "key = \"hidden\"";
-        assert_eq!(drawn(text, 0..14, &[6..14], 6..14), "f:1:7: m\n1 | key = ***\n  |       ^~~");
+        assert_eq!(drawn(text, 0..14, std::slice::from_ref(&(6..14)), 6..14), "f:1:7: m\n1 | key = ***\n  |       ^~~");
         assert_eq!(drawn(text, 0..14, &[6..9, 8..14], 9..10), "f:1:10: m\n1 | key = ******\n  |          ^~~");
     }
 

@@ -11,7 +11,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::{Place, Report};
-use super::keys::{self, Id, KEYS, Key, show_name};
+use super::keys::{self, HIDDEN, Id, KEYS, Key, show_name};
 use super::near;
 use super::settings::{Origin, Settings};
 use super::value::{Kind, Value, looks_secret};
@@ -26,15 +26,26 @@ pub(crate) struct Document {
     pub(crate) broken: bool,
 }
 
+/// How often the rest of a file is read again with its broken lines blanked: the TOML library gives up a file at some mistakes.
+const ROUNDS_MAX: usize = 4;
+
 /// Reads `text` and reports every mistake that can be seen in one key alone.
 pub(crate) fn read(text: &str, report: &mut Report<'_>) -> Document {
-    let (root, errors) = DeTable::parse_recoverable(text);
     let mut walk =
         Walk { text, report, broken_lines: BTreeSet::new(), document: Document { settings: Settings::new(), blank: Vec::new(), broken: false } };
-    for error in errors {
-        walk.syntax_error(error.message(), error.span());
+    let mut repaired = text.to_owned();
+    for round in 1..=ROUNDS_MAX {
+        let (root, errors) = DeTable::parse_recoverable(&repaired);
+        let known = walk.broken_lines.len();
+        for error in errors {
+            walk.syntax_error(error.message(), error.span());
+        }
+        if !walk.document.broken || walk.broken_lines.len() == known || round == ROUNDS_MAX {
+            walk.root(root.get_ref());
+            break;
+        }
+        repaired = walk.blanked();
     }
-    walk.root(root.get_ref());
     walk.document
 }
 
@@ -72,6 +83,18 @@ impl Walk<'_, '_, '_> {
         self.report.push(Place::Span(span), message);
     }
 
+    /// The text with every broken line as spaces, so that all else keeps its place. What follows a broken header belongs nowhere and goes with it.
+    fn blanked(&self) -> String {
+        let mut headless = false;
+        let lines = self.text.split_inclusive('\n').enumerate().map(|(number, line)| {
+            let header = line.trim_start().starts_with('[');
+            let broken = self.broken_lines.contains(&number);
+            headless = if header { broken } else { headless };
+            if broken || headless { line.bytes().map(|b| if b == b'\n' { '\n' } else { ' ' }).collect() } else { line.to_owned() }
+        });
+        lines.collect()
+    }
+
     fn root(&mut self, table: &DeTable<'_>) {
         for (name, value) in table {
             if keys::sections().any(|section| section == name.get_ref()) {
@@ -84,7 +107,7 @@ impl Walk<'_, '_, '_> {
                         }
                     }
                     other => {
-                        self.hide(value);
+                        self.hide(value, true);
                         let message = format!("{} is {}, must be a section, written [{0}] on a line of its own", name.get_ref(), describe(other));
                         self.mistake(name.span(), message);
                     }
@@ -113,22 +136,24 @@ impl Walk<'_, '_, '_> {
         let result = read_value(key, value.get_ref());
         let shown = match value.get_ref() {
             DeValue::Table(_) | DeValue::Array(_) => false,
-            DeValue::String(text) if key.id == Id::EndpointUrl => result.is_ok() && !text.contains('@'),
+            DeValue::String(text) if key.id == Id::EndpointUrl => !text.contains(['@', '?', '#']) && !looks_secret(text),
             DeValue::String(text) => !key.secret && !looks_secret(text),
             _ => !key.secret,
         };
         if shown {
             self.report.token(value.span())
         } else {
-            self.hide(value)
+            self.hide(value, true)
+        }
+        let blank = value.get_ref().as_str().is_some_and(|text| text.trim().is_empty());
+        if blank && key.section.is_empty() && matches!(key.kind, Kind::Text { .. }) {
+            self.document.blank.push((key.id, name));
+            return;
         }
         if result.is_err() {
             self.document.settings.set_wrong(key.id);
         }
         match (result, value.get_ref()) {
-            (_, DeValue::String(text)) if key.section.is_empty() && matches!(key.kind, Kind::Text { .. }) && text.trim().is_empty() => {
-                self.document.blank.push((key.id, name));
-            }
             (Ok(found), _) => self.document.settings.set(key.id, found, Origin::File { key: name, value: value.span() }),
             (Err(reason), DeValue::Table(_)) => self.mistake(name, format!("{} {reason}", key.path())),
             (Err(reason), _) => self.mistake(value.span(), format!("{} {reason}", key.path())),
@@ -155,10 +180,10 @@ impl Walk<'_, '_, '_> {
         if harmless && plain {
             self.report.token(value.span())
         } else {
-            self.hide(value)
+            self.hide(value, true)
         }
         let shown = show_name(text);
-        if shown == "'***'" {
+        if shown == HIDDEN {
             self.report.mask(name.span());
         }
         self.mistake(name.span(), format!("unknown key {shown} {here}{hint}"));
@@ -166,13 +191,16 @@ impl Walk<'_, '_, '_> {
 
     fn unknown_section(&mut self, name: &Spanned<Cow<'_, str>>, value: &Spanned<DeValue<'_>>) {
         let hint = match name.get_ref().as_ref() {
-            "agent" | "inputs" | "outputs" | "global_tags" => ", this version does not read the configuration of Telegraf".to_owned(),
+            "agent" | "inputs" | "outputs" | "global_tags" => {
+                // The stream may be named in there.
+                self.document.broken = true;
+                ", this version does not read the configuration of Telegraf".to_owned()
+            }
             name => near::nearest(name, keys::sections()).map_or(String::new(), |section| format!(", did you mean [{section}]?")),
         };
         let shown = show_name(name.get_ref());
-        self.report.token(value.span());
-        self.hide(value);
-        if shown == "'***'" {
+        self.hide(value, false);
+        if shown == HIDDEN {
             self.report.mask(name.span());
         }
         self.mistake(name.span(), format!("unknown section {}{hint}", shown.replacen('\'', "[", 1).replacen('\'', "]", 1)));
@@ -190,17 +218,25 @@ impl Walk<'_, '_, '_> {
         self.broken_lines.range(lines).next().is_some()
     }
 
-    /// Masks a value with all that it contains; of a section only what stands below its header.
-    fn hide(&mut self, value: &Spanned<DeValue<'_>>) {
+    /// Masks a value with all that it contains; of a section what stands below its header, with `names` also the names.
+    fn hide(&mut self, value: &Spanned<DeValue<'_>>, names: bool) {
+        if !is_section(self.text, value) {
+            return self.report.mask(value.span());
+        }
+        self.report.token(value.span());
         match value.get_ref() {
-            DeValue::Table(table) if is_section(self.text, value) => {
+            DeValue::Table(table) => {
                 for (name, value) in table {
-                    self.report.mask(name.span());
-                    self.hide(value);
+                    if names || show_name(name.get_ref()) == HIDDEN {
+                        self.report.mask(name.span())
+                    } else {
+                        self.report.token(name.span())
+                    }
+                    self.hide(value, names);
                 }
             }
-            DeValue::Array(tables) if is_section(self.text, value) => tables.iter().for_each(|table| self.hide(table)),
-            _ => self.report.mask(value.span()),
+            DeValue::Array(tables) => tables.iter().for_each(|table| self.hide(table, names)),
+            _ => {}
         }
     }
 }

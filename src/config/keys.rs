@@ -257,12 +257,15 @@ fn check_partition_text(text: &str) -> Result<(), String> {
     }
 }
 
+/// What [`show_name`] makes of a name that may be a secret.
+pub(crate) const HIDDEN: &str = "'***'";
+
 /// A name of unknown origin for a message. A name that no key could have is hidden: it may be a secret in the wrong place.
 pub(crate) fn show_name(name: &str) -> String {
     let has = |class: fn(&u8) -> bool| name.as_bytes().iter().any(class);
     let mixed = has(u8::is_ascii_uppercase) && has(u8::is_ascii_digit);
     let plain = name.len() <= 40 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
-    if plain && !mixed && !looks_secret(name) { format!("'{name}'") } else { "'***'".into() }
+    if plain && !mixed && !looks_secret(name) { format!("'{name}'") } else { HIDDEN.into() }
 }
 
 #[cfg(test)]
@@ -293,7 +296,7 @@ mod tests {
     fn a_name_that_no_key_could_have_is_hidden() {
         assert_eq!(show_name("reqest_size"), "'reqest_size'");
         for hidden in ["lrXUtnFEMI/K7", "lrXUt7", "a\u{1b}[2J", "", "x y"].into_iter().filter(|name| !name.is_empty()) {
-            assert_eq!(show_name(hidden), "'***'");
+            assert_eq!(show_name(hidden), HIDDEN);
         }
     }
 }
