@@ -8,8 +8,12 @@ pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a s
     let name = name.to_ascii_lowercase();
     let mut best: Option<(usize, &str)> = None;
     for candidate in candidates {
-        let distance = if begins(&name, candidate) { 1 } else { distance(&name, candidate)? };
         let allowed = (name.len().min(candidate.len()) / 3).max(1);
+        let distance = match begins(&name, candidate) {
+            true => 1,
+            false if name.len().abs_diff(candidate.len()) > allowed => continue,
+            false => distance(&name, candidate)?,
+        };
         if distance <= allowed && best.is_none_or(|(least, _)| distance < least) {
             best = Some((distance, candidate));
         }
@@ -28,15 +32,15 @@ fn distance(a: &str, b: &str) -> Option<usize> {
         return None;
     }
     let same = |x: u8, y: u8| x == y || (matches!(x, b'-' | b'_') && matches!(y, b'-' | b'_'));
-    let mut rows = [[0usize; NAME_SIZE_MAX + 1]; 3];
-    for (j, cell) in rows[0].iter_mut().enumerate() {
+    let mut rows = [[0u8; NAME_SIZE_MAX + 1]; 3];
+    for (cell, j) in rows[0].iter_mut().zip(0..) {
         *cell = j;
     }
     for i in 1..=a.len() {
         let (before_last, last, row) = ((i + 1) % 3, (i - 1) % 3, i % 3);
-        rows[row][0] = i;
+        rows[row][0] = rows[last][0] + 1;
         for j in 1..=b.len() {
-            let replaced = rows[last][j - 1] + usize::from(!same(a[i - 1], b[j - 1]));
+            let replaced = rows[last][j - 1] + u8::from(!same(a[i - 1], b[j - 1]));
             let mut least = replaced.min(rows[last][j] + 1).min(rows[row][j - 1] + 1);
             if i > 1 && j > 1 && same(a[i - 1], b[j - 2]) && same(a[i - 2], b[j - 1]) {
                 least = least.min(rows[before_last][j - 2] + 1);
@@ -44,7 +48,7 @@ fn distance(a: &str, b: &str) -> Option<usize> {
             rows[row][j] = least;
         }
     }
-    Some(rows[a.len() % 3][b.len()])
+    Some(usize::from(rows[a.len() % 3][b.len()]))
 }
 
 #[cfg(test)]

@@ -23,10 +23,24 @@ fn says_no_secret(bytes: &[u8]) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-fn sample_with_secrets() -> String {
+#[test]
+fn the_largest_file_of_nothing_but_mistakes_is_answered_and_shown_in_part() {
+    let size = limits::FILE_SIZE_MAX as usize;
+    let keys: String = (0..size / 12).map(|i| format!("reqion_{:04x}\n", i).replace('\n', "=1\n")).collect();
+    let lines = [&keys[..size], &"x\n".repeat(size / 2), &"\n".repeat(size), &"'''\n".repeat(size / 4)].map(str::to_owned);
+    let one_line = ["[".repeat(size), "a=[".repeat(size / 3), format!("a={}", "1".repeat(size - 2))];
+    for text in lines.into_iter().chain(one_line) {
+        let error = load(&run(&["-c", "f"]), &Environment::default(), |_| Ok(text.clone().into_bytes())).unwrap_err();
+        assert!(error.to_string().len() < limits::MISTAKES_MAX * 1_000, "{}", error.to_string().len());
+    }
+}
+
+/// The sample with secrets in every form; `broken`, with its prose uncommented as well.
+fn sample_with_secrets(broken: bool) -> String {
     let [secret, id, token] = SECRETS;
     let keys = format!("access_key = \"{id}\" # {secret}\nsecret_key = '{secret}'\ntoken = \"\"\"\n{token}\"\"\"\n");
-    SAMPLE.replace("\n[partition]", &format!("\n{keys}\n[partition]")).replace("\n#", "\n")
+    let sample = SAMPLE.replace("\n[partition]", &format!("\n{keys}\n[partition]"));
+    if broken { sample.replace("\n#", "\n") } else { sample }
 }
 
 proptest! {
@@ -48,17 +62,20 @@ proptest! {
 
     #[test]
     fn a_mutated_file_never_shows_a_secret(
-        mutations in proptest::collection::vec((any::<prop::sample::Index>(), 0..4u8, prop::sample::select(b"\"'=[]{}.#\n\\ a_1,\x1b\xff".to_vec())), 1..6)
+        broken: bool,
+        mutations in proptest::collection::vec((any::<prop::sample::Index>(), 0..16u8, prop::sample::select(b"\"'=[]{}.#\n\\ a_1,\x1b\xff".to_vec())), 1..6)
     ) {
-        let mut bytes = sample_with_secrets().into_bytes();
+        let mut bytes = sample_with_secrets(broken).into_bytes();
         for (index, action, byte) in mutations {
             let at = index.index(bytes.len());
             match action {
-                0 => bytes[at] = byte,
-                1 => bytes.insert(at, byte),
-                2 => { bytes.remove(at); }
-                _ => { bytes.truncate(at.max(1)); }
+                0..=5 => bytes[at] = byte,
+                6..=10 => bytes.insert(at, byte),
+                11..=14 => drop(bytes.remove(at)),
+                _ => bytes.truncate(at + 1),
             }
+            // What is left is never empty.
+            bytes.push(b'\n');
         }
         says_no_secret(&bytes)?;
     }
