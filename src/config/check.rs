@@ -17,7 +17,7 @@ const TAG_DEFAULT: &str = "telegraf";
 
 /// The partition keys that these settings ask for. `allow_missing`: a key that is not there may stand in a line that does not parse.
 pub(super) fn partition(settings: &Settings, allow_missing: bool, report: &mut Report<'_>) -> PartitionMethod {
-    if settings.is_wrong(Id::PartitionMethod) {
+    if settings.is_wrong(Id::PartitionMethod) || allow_missing && !settings.is_set(Id::PartitionMethod) {
         return PartitionMethod::Random;
     }
     let (method, key, default) = (settings.word(Id::PartitionMethod), settings.text(Id::PartitionKey), settings.text(Id::PartitionDefault));

@@ -45,8 +45,8 @@ fn check_all(document: &Document, settings: &Settings, dry_run: bool, report: &m
     let partition = check::partition(settings, document.broken, report);
     if !document.broken {
         check::credentials(settings, report);
+        check::sizes(settings, report);
     }
-    check::sizes(settings, report);
     (partition, check::destination(document, settings, dry_run, report))
 }
 

@@ -43,6 +43,12 @@ fn five_mistakes_in_a_file_are_five_messages_in_one_go() {
 }
 
 #[test]
+fn nothing_is_called_missing_that_may_stand_in_a_line_which_does_not_parse() {
+    let error = load_file("region = eu-central-1\nstreamname = telegraf\n[partition]\nmethod = tag\nkey = \"host\"\n[spool]\nhot_size = 1GiB\nsegment_size = \"8MiB\"\n").unwrap_err();
+    assert!(error.mistakes() == 4 && error.to_string().matches("syntax error").count() == 4, "{error}");
+}
+
+#[test]
 fn a_file_that_cannot_be_read_gets_a_paragraph() {
     let said = |flags: &[&str], environment: &[(&str, &str)], kind: io::ErrorKind| {
         let error = load(&run(flags), &Environment::from_pairs(environment), |_| Err(kind.into())).unwrap_err();
