@@ -78,17 +78,19 @@ pub(super) fn sizes(settings: &Settings, report: &mut Report<'_>) {
     let shown = |id: Id| format!("{} ({})", settings.subject(id), show_size(settings.size(id) as u64));
     let buffer = settings.size(Id::Buffer);
     if settings.is_set(Id::Buffer) && buffer < block {
-        let why = format!("to hold the largest line of {} with its key", shown(Id::LineSize));
+        let why = format!("to hold a block with lines of {}", shown(Id::LineSize));
         report.push(settings.place(Id::Buffer), format!("packing.buffer is {}, must be at least {block} bytes {why}", show_size(buffer as u64)));
     }
     let blame = if settings.is_set(Id::HotSize) { Id::HotSize } else { Id::LineSize };
     if 2 * block > hot {
-        let (needed, what) = (2 * block, "two of the largest lines with their keys");
+        let (needed, what) = (2 * block, "two blocks with lines");
         let message = match blame {
             Id::HotSize => {
-                format!("spool.hot_size is {}, must be at least {needed} bytes to hold {what}: see {}", show_size(hot as u64), shown(Id::LineSize))
+                format!("spool.hot_size is {}, must be at least {needed} bytes to hold {what} of {}", show_size(hot as u64), shown(Id::LineSize))
             }
-            _ => format!("input.line_size is {}, {what} are {needed} bytes and must fit {}", show_size(line as u64), shown(Id::HotSize)),
+            _ => {
+                format!("input.line_size is {}, {what} of that size need {needed} bytes and must fit {}", show_size(line as u64), shown(Id::HotSize))
+            }
         };
         report.push(settings.place(blame), message);
     }

@@ -175,12 +175,12 @@ level = "info"
 
 #[test]
 fn a_default_gives_way_where_what_was_said_needs_it() {
-    let config = load_file(&format!("{MINIMAL}[input]\nline_size = \"256\"\n[spool]\nhot_size = \"64KiB\"\n")).unwrap();
-    assert_eq!((config.spool.hot_size, config.spool.segment_size), (64 << 10, 16 << 10));
+    let config = load_file(&format!("{MINIMAL}[input]\nline_size = \"256\"\n[spool]\nhot_size = \"128KiB\"\n")).unwrap();
+    assert_eq!((config.spool.hot_size, config.spool.segment_size), (128 << 10, 32 << 10));
     let config = load_file(&format!("{MINIMAL}[input]\nline_size = \"1MiB\"\n[spool]\nhot_size = \"4MiB\"\n")).unwrap();
     assert_eq!(config.packing.buffer, limits::block_size_max(1 << 20));
-    let said = load_file(&format!("{MINIMAL}[spool]\nhot_size = \"64KiB\"\n")).unwrap_err().first_line();
-    assert!(said.starts_with("f.toml:4:12: spool.hot_size is 64KiB, must be at least ") && said.contains("input.line_size (128KiB)"), "{said}");
+    let said = load_file(&format!("{MINIMAL}[spool]\nhot_size = \"128KiB\"\n")).unwrap_err().first_line();
+    assert!(said.starts_with("f.toml:4:12: spool.hot_size is 128KiB, must be at least ") && said.contains("input.line_size (128KiB)"), "{said}");
     let said = load_file(&format!("{MINIMAL}[input]\nline_size = \"1MiB\"\n")).unwrap_err().first_line();
     assert!(said.starts_with("f.toml:4:13: input.line_size is 1MiB") && said.contains("spool.hot_size (1MiB)"), "{said}");
 }
