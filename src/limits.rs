@@ -1,11 +1,15 @@
 //! Every bound of the program in one place, each with its unit last and its source above it, and the relations between them proved when it is compiled.
 
+use std::time::Duration;
+
 /// Records in one `PutRecords` request. Source: Kinesis API reference, `PutRecords`.
 pub const RECORDS_MAX: usize = 500;
 /// Bytes of one request, data before base64 plus partition keys. Source: Kinesis API reference (10 MiB since late 2025).
 pub const REQUEST_SIZE_MAX: usize = 10 << 20;
 /// Default of `delivery.request_size`: small enough for a slow uplink, large enough for 500 ordinary lines.
 pub const REQUEST_SIZE: usize = 256 << 10;
+/// Smallest `delivery.record_size`.
+pub const RECORD_SIZE_MIN: usize = 1 << 10;
 /// Smallest `delivery.request_size`; also where halving after a timeout ends.
 pub const REQUEST_SIZE_MIN: usize = 4 << 10;
 /// Bytes of one record, data before base64 plus partition key. Source: Kinesis API reference, `UpdateMaxRecordSize`.
@@ -31,6 +35,10 @@ pub const READ_SIZE: usize = 64 << 10;
 pub const SAMPLE_SIZE: usize = 200;
 /// Default of `input.rejected_size`: bytes of the `rejected` file before it is rotated (once).
 pub const REJECTED_SIZE: u64 = 1 << 20;
+/// Smallest `input.rejected_size`.
+pub const REJECTED_SIZE_MIN: u64 = 4 << 10;
+/// Largest `input.rejected_size`.
+pub const REJECTED_SIZE_MAX: u64 = 1 << 30;
 /// Bytes that stamping adds to a line: a space and at most 19 digits and a sign.
 pub const STAMP_SIZE_MAX: usize = 21;
 
@@ -38,15 +46,34 @@ pub const STAMP_SIZE_MAX: usize = 21;
 pub const BLOCK_SIZE: usize = 32 << 10;
 /// Default of `spool.hot_size`: bytes of lines that wait in memory.
 pub const HOT_SIZE: usize = 1 << 20;
-/// Smallest `spool.hot_size`.
-pub const HOT_SIZE_MIN: usize = 64 << 10;
+/// Smallest `spool.hot_size`: two blocks of short lines.
+pub const HOT_SIZE_MIN: usize = 128 << 10;
+/// Largest `spool.hot_size`.
+pub const HOT_SIZE_MAX: usize = 1 << 30;
+/// Smallest `spool.segment_size`; a quarter of the smallest `hot_size`.
+pub const SEGMENT_SIZE_MIN: usize = HOT_SIZE_MIN / 4;
 /// Default of `spool.segment_size`.
 pub const SEGMENT_SIZE: usize = 256 << 10;
 
 /// Default of `packing.buffer`: bytes of lines that are grouped by key at once.
 pub const PACKING_BUFFER: usize = 256 << 10;
+/// Smallest `packing.buffer`.
+pub const PACKING_BUFFER_MIN: usize = 64 << 10;
 /// Largest `packing.buffer`.
 pub const PACKING_BUFFER_MAX: usize = 16 << 20;
+
+/// Default of `packing.flush_interval`.
+pub const FLUSH_INTERVAL: Duration = Duration::from_secs(10);
+/// Longest `packing.flush_interval`.
+pub const FLUSH_INTERVAL_MAX: Duration = Duration::from_secs(3600);
+/// Shortest `delivery.deadline`: a TLS handshake over a slow link needs more.
+pub const DEADLINE_MIN: Duration = Duration::from_millis(100);
+/// Longest `delivery.deadline`.
+pub const DEADLINE_MAX: Duration = Duration::from_secs(24 * 3600);
+/// Default of `delivery.shutdown_timeout`: less than the 5 s after which Telegraf kills a program.
+pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(4);
+/// Longest `delivery.shutdown_timeout`.
+pub const SHUTDOWN_TIMEOUT_MAX: Duration = Duration::from_secs(24 * 3600);
 
 /// Bytes of a reply that are read, before and after decoding. 500 failed records with long messages need about 200 KiB.
 pub const REPLY_SIZE_MAX: usize = 1 << 20;
@@ -56,12 +83,24 @@ pub const MESSAGE_SIZE_MAX: usize = 300;
 pub const FIRST_LINE_SIZE_MAX: usize = 500;
 /// Bytes of diagnostics held back behind the first stderr line.
 pub const HELD_BACK_SIZE: usize = 16 << 10;
+/// Mistakes of one configuration that are shown; more are only counted.
+pub const MISTAKES_MAX: usize = 40;
+/// Characters of a line of a configuration that are shown around a mistake.
+pub const SHOWN_LINE_MAX: usize = 160;
 /// Bytes of a configuration or shared credentials file.
 pub const FILE_SIZE_MAX: u64 = 1 << 20;
+
+/// Bytes of the largest block when lines have at most `line_size` bytes before they are stamped.
+pub const fn block_size_max(line_size: usize) -> usize {
+    crate::spool::block::block_size_max(line_size + STAMP_SIZE_MAX)
+}
 
 // A default line must fit a default record, and a default record's lines a default request.
 const _: () = assert!(LINE_SIZE + STAMP_SIZE_MAX + 1 + PARTITION_KEY_SIZE_MAX <= REQUEST_SIZE);
 // The packer takes whole blocks: the largest must fit its buffer.
-const _: () = assert!(crate::spool::block::block_size_max(LINE_SIZE + STAMP_SIZE_MAX) <= PACKING_BUFFER);
+const _: () = assert!(block_size_max(LINE_SIZE) <= PACKING_BUFFER && block_size_max(LINE_SIZE_MAX) <= PACKING_BUFFER_MAX);
+// The spool takes a block while another one leaves.
+const _: () = assert!(2 * block_size_max(LINE_SIZE_MIN) <= HOT_SIZE_MIN && 2 * block_size_max(LINE_SIZE) <= HOT_SIZE);
+const _: () = assert!(4 * SEGMENT_SIZE <= HOT_SIZE && 4 * SEGMENT_SIZE_MIN <= HOT_SIZE_MIN);
 const _: () = assert!(BLOCK_SIZE < HOT_SIZE_MIN);
 const _: () = assert!(RECORD_SIZE <= RECORD_SIZE_MAX && REQUEST_SIZE <= REQUEST_SIZE_MAX && RECORD_SIZE_MAX <= REQUEST_SIZE_MAX);

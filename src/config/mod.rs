@@ -1,11 +1,29 @@
-//! The configuration: text becomes a [`Config`], or every mistake at once.
+//! The configuration: flags, one file and the environment become a [`Config`], or every mistake at once ([`load`]).
+//!
+//! A flag wins over the file; variables fill only what is empty. What a key may hold and its default stand once, in [`keys`].
+
+mod check;
+mod diagnostic;
+mod document;
+mod environment;
+pub mod keys;
+mod load;
+pub(crate) mod near;
+pub(crate) mod settings;
+pub(crate) mod value;
 
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use diagnostic::ConfigError;
+pub use environment::Environment;
+pub use load::load;
+pub use value::Kind;
+
 use crate::line::format::Format;
 use crate::line::partition_key::PartitionMethod;
+use settings::Settings;
 
 /// A text that must not be seen: `Debug` shows only that it is there.
 #[derive(Clone, PartialEq, Eq)]
@@ -54,6 +72,13 @@ pub struct Config {
     pub log: LogConfig,
     /// Records go to stdout as JSON instead of to Kinesis.
     pub dry_run: bool,
+}
+
+impl Config {
+    /// What holds for this destination when nothing else is said: the defaults of [`keys::KEYS`].
+    pub fn defaults(destination: Destination) -> Config {
+        check::assemble(&Settings::new(), Some(destination), PartitionMethod::Random, Vec::new(), false)
+    }
 }
 
 /// Where records go.

@@ -1,0 +1,209 @@
+//! What no key can know alone: keys that need each other, sizes that must fit each other, and what must be there at all. Then settings become a [`Config`].
+
+use std::path::PathBuf;
+
+use super::diagnostic::{Place, Report};
+use super::document::Document;
+use super::keys::Id;
+use super::settings::Settings;
+use super::value::show_size;
+use super::*;
+use crate::kinesis::endpoint;
+use crate::limits;
+use crate::line::partition_key::PartitionKey;
+
+/// The tag method's key for lines without the tag; Telegraf's.
+const TAG_DEFAULT: &str = "telegraf";
+
+/// The partition keys that these settings ask for. `allow_missing`: a key that is not there may stand in a line that does not parse.
+pub(super) fn partition(settings: &Settings, allow_missing: bool, report: &mut Report<'_>) -> PartitionMethod {
+    if settings.is_wrong(Id::PartitionMethod) || allow_missing && !settings.is_set(Id::PartitionMethod) {
+        return PartitionMethod::Random;
+    }
+    let (method, key, default) = (settings.word(Id::PartitionMethod), settings.text(Id::PartitionKey), settings.text(Id::PartitionDefault));
+    let idle: &[Id] = match method {
+        "static" => &[Id::PartitionDefault],
+        "tag" => &[],
+        _ => &[Id::PartitionKey, Id::PartitionDefault],
+    };
+    for id in idle.iter().filter(|id| settings.is_set(**id)) {
+        // An ignored key would let somebody believe that lines of one key stay together.
+        let wanted = if *id == Id::PartitionKey { "\"static\" or \"tag\"" } else { "\"tag\"" };
+        let found = if settings.is_set(Id::PartitionMethod) { format!("is \"{method}\"") } else { "is not set".to_owned() };
+        report.push(settings.key_place(*id), format!("{} needs partition.method {wanted}, which {found}", settings.subject(*id)));
+    }
+    match (method, key) {
+        ("static" | "tag", None) => {
+            if !allow_missing && !settings.is_wrong(Id::PartitionKey) {
+                let what = if method == "static" { "the key of every record" } else { "the tag whose value is the key" };
+                report.push(settings.place(Id::PartitionMethod), format!("partition.method is \"{method}\", which needs partition.key, {what}"));
+            }
+            PartitionMethod::Random
+        }
+        ("static", Some(key)) => partition_key(settings, Id::PartitionKey, key, report).map_or(PartitionMethod::Random, PartitionMethod::Static),
+        ("tag", Some(key)) => match partition_key(settings, Id::PartitionDefault, default.unwrap_or(TAG_DEFAULT), report) {
+            Some(default) => PartitionMethod::Tag { key: key.to_owned(), default },
+            None => PartitionMethod::Random,
+        },
+        ("measurement", _) => PartitionMethod::Measurement,
+        _ => PartitionMethod::Random,
+    }
+}
+
+fn partition_key(settings: &Settings, id: Id, text: &str, report: &mut Report<'_>) -> Option<PartitionKey> {
+    let key = PartitionKey::new(text);
+    if key.is_none() {
+        report.push(settings.place(id), format!("{} is no partition key, must have 1 to 256 UTF-16 units", settings.subject(id)));
+    }
+    key
+}
+
+/// Keys of the credentials that need each other.
+pub(super) fn credentials(settings: &Settings, report: &mut Report<'_>) {
+    for (given, needed) in [(Id::AccessKey, Id::SecretKey), (Id::SecretKey, Id::AccessKey), (Id::Token, Id::AccessKey)] {
+        let told = settings.is_wrong(needed) || given == Id::Token && settings.is_set(Id::SecretKey);
+        if settings.is_set(given) && !settings.is_set(needed) && !told {
+            report.push(settings.key_place(given), format!("{} is given without {}", settings.subject(given), needed.key().path()));
+        }
+    }
+}
+
+/// Sizes that must fit each other.
+pub(super) fn sizes(settings: &Settings, report: &mut Report<'_>) {
+    if [Id::LineSize, Id::HotSize].into_iter().any(|id| settings.is_wrong(id)) {
+        return;
+    }
+    let (line, hot) = (settings.size(Id::LineSize), settings.size(Id::HotSize));
+    let block = limits::block_size_max(line);
+    let shown = |id: Id| format!("{} ({})", settings.subject(id), show_size(settings.size(id) as u64));
+    let buffer = settings.size(Id::Buffer);
+    if settings.is_set(Id::Buffer) && buffer < block {
+        let why = format!("to hold a block with lines of {}", shown(Id::LineSize));
+        report.push(settings.place(Id::Buffer), format!("packing.buffer is {}, must be at least {block} bytes {why}", show_size(buffer as u64)));
+    }
+    let blame = if settings.is_set(Id::HotSize) { Id::HotSize } else { Id::LineSize };
+    if 2 * block > hot {
+        let (needed, what) = (2 * block, "two blocks with lines");
+        let message = match blame {
+            Id::HotSize => {
+                format!("spool.hot_size is {}, must be at least {needed} bytes to hold {what} of {}", show_size(hot as u64), shown(Id::LineSize))
+            }
+            _ => {
+                format!("input.line_size is {}, {what} of that size need {needed} bytes and must fit {}", show_size(line as u64), shown(Id::HotSize))
+            }
+        };
+        report.push(settings.place(blame), message);
+    }
+    let segment = settings.size(Id::SegmentSize);
+    if settings.is_set(Id::SegmentSize) && segment > hot / 4 {
+        let message = format!(
+            "spool.segment_size is {}, must be at most {}, a quarter of {}",
+            show_size(segment as u64),
+            show_size(hot as u64 / 4),
+            shown(Id::HotSize)
+        );
+        report.push(settings.place(Id::SegmentSize), message);
+    }
+}
+
+/// Where records go; None with a mistake, or for a dry run.
+pub(super) fn destination(document: &Document, settings: &Settings, dry_run: bool, report: &mut Report<'_>) -> Option<Destination> {
+    let (region, stream) = (settings.text(Id::Region), settings.text(Id::Streamname));
+    let url = settings.text(Id::EndpointUrl).and_then(|url| endpoint::check_url(url).ok());
+    if let Some(region) =
+        region.filter(|region| url.is_none() && !settings.is_wrong(Id::EndpointUrl) && !document.broken && !endpoint::is_aws_region(region))
+    {
+        let zone = region.trim_end_matches(|c: char| c.is_ascii_lowercase());
+        let hint = if endpoint::is_aws_region(zone) { format!(", did you mean \"{zone}\"?") } else { String::new() };
+        let message = format!(
+            "{} is \"{region}\", must be a region of AWS such as \"eu-central-1\" unless endpoint_url is set{hint}",
+            settings.subject(Id::Region)
+        );
+        report.push(settings.place(Id::Region), message);
+    }
+    if url.as_deref().is_some_and(endpoint::is_exposed)
+        && !settings.boolean(Id::AllowPlainHttp)
+        && !settings.is_wrong(Id::AllowPlainHttp)
+        && !document.broken
+    {
+        let message = "is plain http to another host, must be https unless network.allow_plain_http is true";
+        report.push(settings.place(Id::EndpointUrl), format!("{} {message}", settings.subject(Id::EndpointUrl)));
+    }
+    if !dry_run && !document.broken {
+        let in_file = if report.has_file() { "in the file" } else { "in a file that --config names" };
+        let mut missing = |id: Id, message: String| {
+            let blank = document.blank.iter().find(|(blank, _)| *blank == id).map(|(_, span)| Place::Span(span.clone()));
+            let nowhere = if report.has_file() { Place::File } else { Place::Elsewhere };
+            report.push(blank.unwrap_or(nowhere), message);
+        };
+        if stream.is_none() && !settings.is_wrong(Id::Streamname) {
+            missing(Id::Streamname, format!("no stream is named: give --stream NAME, or write streamname = \"NAME\" {in_file}"));
+        }
+        if region.is_none() && !settings.is_wrong(Id::Region) {
+            missing(Id::Region, format!("no region is named: give --region REGION, write region = \"REGION\" {in_file}, or set AWS_REGION"));
+        }
+    }
+    let (region, stream) = (region?.to_owned(), stream?.to_owned());
+    Some(Destination { url: url.unwrap_or_else(|| endpoint::url_of_region(&region)), region, stream })
+}
+
+/// Checked settings as the program wants them.
+pub(super) fn assemble(
+    settings: &Settings,
+    destination: Option<Destination>,
+    partition: PartitionMethod,
+    ca_files: Vec<PathBuf>,
+    dry_run: bool,
+) -> Config {
+    let text = |id| settings.text(id).map(str::to_owned);
+    let keys = text(Id::AccessKey).zip(text(Id::SecretKey).map(Secret::new));
+    let (line_size, hot_size) = (settings.size(Id::LineSize), settings.size(Id::HotSize));
+    // A default gives way to what was said; what was said does not, and has been checked.
+    let buffer = settings.size(Id::Buffer).max(limits::block_size_max(line_size));
+    let segment_size = settings.size(Id::SegmentSize).min(hot_size / 4);
+    Config {
+        destination,
+        credentials: CredentialsConfig {
+            keys,
+            token: text(Id::Token).map(Secret::new),
+            profile: text(Id::Profile),
+            shared_credential_file: text(Id::SharedCredentialFile).map(PathBuf::from),
+        },
+        partition,
+        format: Format::Influx,
+        input: InputConfig {
+            line_size,
+            timestamp: if settings.word(Id::Timestamp) == "keep" { Timestamp::Keep } else { Timestamp::Stamp },
+            rejected: text(Id::Rejected).map(PathBuf::from),
+            rejected_size: settings.size(Id::RejectedSize) as u64,
+        },
+        spool: SpoolConfig { hot_size, segment_size },
+        packing: PackingConfig {
+            pack: if settings.word(Id::Pack) == "lines" { Pack::Lines } else { Pack::Metric },
+            buffer,
+            flush_interval: settings.duration(Id::FlushInterval).unwrap_or(limits::FLUSH_INTERVAL),
+        },
+        delivery: DeliveryConfig {
+            request_size: settings.size(Id::RequestSize),
+            record_size: settings.size(Id::RecordSize),
+            deadline: settings.duration(Id::Deadline),
+            shutdown_timeout: settings.duration(Id::ShutdownTimeout).unwrap_or(limits::SHUTDOWN_TIMEOUT),
+            ordering: if settings.word(Id::Ordering) == "strict" { Ordering::Strict } else { Ordering::Request },
+            missing_stream: if settings.word(Id::MissingStream) == "exit" { MissingStream::Exit } else { MissingStream::Wait },
+        },
+        network: NetworkConfig { ca_files },
+        log: LogConfig { level: level(settings) },
+        dry_run,
+    }
+}
+
+/// `debug = true` is the file's `-vv`: the louder of the file's two keys holds, and a flag wins over both.
+fn level(settings: &Settings) -> Level {
+    let level = match settings.word(Id::LogLevel) {
+        "error" => Level::Error,
+        "info" => Level::Info,
+        "debug" => Level::Debug,
+        _ => Level::Warn,
+    };
+    if settings.boolean(Id::Debug) && !settings.is_from_flag(Id::LogLevel) { Level::Debug } else { level }
+}

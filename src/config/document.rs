@@ -1,0 +1,284 @@
+//! The file: TOML walked by hand, so that every key and value keeps its place and one mistake does not hide the next.
+//!
+//! Decides what of the file may be shown. Masked are the values of secret keys, of keys that look like one, of unknown keys whose likely meaning could hold
+//! a secret, and all of a line that does not parse but the name of a known key at its beginning.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::diagnostic::{Place, Report};
+use super::keys::{self, HIDDEN, Id, KEYS, Key, show_name};
+use super::near;
+use super::settings::{Origin, Settings};
+use super::value::{Kind, Value, looks_secret};
+
+/// What the file says.
+pub(crate) struct Document {
+    /// Its values; wrong ones are left out.
+    pub(crate) settings: Settings,
+    /// Keys of the top that are there with empty text, which counts as not there.
+    pub(crate) blank: Vec<(Id, Range<usize>)>,
+    /// Some line does not parse, so that what seems to be missing may stand there.
+    pub(crate) broken: bool,
+}
+
+/// How often the rest of a file is read again with its broken lines blanked: the TOML library gives up a file at some mistakes.
+const ROUNDS_MAX: usize = 4;
+
+/// Reads `text` and reports every mistake that can be seen in one key alone.
+pub(crate) fn read(text: &str, report: &mut Report<'_>) -> Document {
+    let mut walk =
+        Walk { text, report, broken_lines: BTreeSet::new(), document: Document { settings: Settings::new(), blank: Vec::new(), broken: false } };
+    let mut repaired = text.to_owned();
+    for round in 1..=ROUNDS_MAX {
+        let (root, errors) = DeTable::parse_recoverable(&repaired);
+        let known = walk.broken_lines.len();
+        for error in errors {
+            walk.syntax_error(error.message(), error.span());
+        }
+        if !walk.document.broken || walk.broken_lines.len() == known || round == ROUNDS_MAX {
+            walk.root(root.get_ref());
+            break;
+        }
+        repaired = walk.blanked();
+    }
+    walk.document
+}
+
+struct Walk<'a, 'r, 't> {
+    text: &'a str,
+    report: &'r mut Report<'t>,
+    broken_lines: BTreeSet<usize>,
+    document: Document,
+}
+
+impl Walk<'_, '_, '_> {
+    fn syntax_error(&mut self, message: &str, span: Option<Range<usize>>) {
+        let duplicate = message == "duplicate key";
+        self.document.broken |= !duplicate;
+        // At the very end there is nothing to point to: the last line that says something is meant.
+        let written = self.text.trim_end().len();
+        let span = span.map_or(written..written, |span| span.start.min(written)..span.end.min(written));
+        let line = self.report.line_of(span.start);
+        if !self.broken_lines.insert(line) {
+            return;
+        }
+        let shown = self.report.line_span(line);
+        let content = &self.text[shown.clone()];
+        let indent = content.len() - content.trim_start().len();
+        let value_at = content.split_once('=').filter(|(name, _)| KEYS.iter().any(|key| key.name == name.trim())).map(|(name, rest)| {
+            let blank = rest.len() - rest.trim_start().len();
+            name.len() + 1 + blank
+        });
+        self.report.token(shown.clone());
+        self.report.mask(shown.start + value_at.unwrap_or(indent)..shown.end);
+        let message = match self.text.get(span.clone()) {
+            Some(name) if duplicate => format!("{} is given a second time", show_name(name)),
+            _ => format!("syntax error: {message}"),
+        };
+        self.report.push(Place::Span(span), message);
+    }
+
+    /// The text with every broken line as spaces, so that all else keeps its place. What follows a broken header belongs nowhere and goes with it.
+    fn blanked(&self) -> String {
+        let mut headless = false;
+        let lines = self.text.split_inclusive('\n').enumerate().map(|(number, line)| {
+            let header = line.trim_start().starts_with('[');
+            let broken = self.broken_lines.contains(&number);
+            headless = if header { broken } else { headless };
+            if broken || headless { line.bytes().map(|b| if b == b'\n' { '\n' } else { ' ' }).collect() } else { line.to_owned() }
+        });
+        lines.collect()
+    }
+
+    fn root(&mut self, table: &DeTable<'_>) {
+        for (name, value) in table {
+            if keys::sections().any(|section| section == name.get_ref()) {
+                self.report.token(name.span());
+                match value.get_ref() {
+                    DeValue::Table(section) => {
+                        self.report.token(value.span());
+                        for (key, value) in section {
+                            self.entry(name.get_ref(), key, value);
+                        }
+                    }
+                    other => {
+                        self.hide(value, true);
+                        let message = format!("{} is {}, must be a section, written [{0}] on a line of its own", name.get_ref(), describe(other));
+                        self.mistake(name.span(), message);
+                    }
+                }
+            } else {
+                self.entry("", name, value);
+            }
+        }
+    }
+
+    fn entry(&mut self, section: &str, name: &Spanned<Cow<'_, str>>, value: &Spanned<DeValue<'_>>) {
+        self.report.token(name.span());
+        match keys::find(section, name.get_ref()) {
+            Some(key) => self.known(key, name.span(), value),
+            None if section.is_empty() && is_section(self.text, value) => self.unknown_section(name, value),
+            None => self.unknown_key(section, name, value),
+        }
+    }
+
+    fn known(&mut self, key: &'static Key, name: Range<usize>, value: &Spanned<DeValue<'_>>) {
+        // A value that is not there, or that stands in a line that does not parse, was reported with that line.
+        if value.span().is_empty() || self.is_broken(&value.span()) {
+            self.document.settings.set_wrong(key.id);
+            return;
+        }
+        let result = read_value(key, value.get_ref());
+        let shown = match value.get_ref() {
+            DeValue::Table(_) | DeValue::Array(_) => false,
+            DeValue::String(text) if key.id == Id::EndpointUrl => !text.contains(['@', '?', '#']) && !looks_secret(text),
+            DeValue::String(text) => !key.secret && !looks_secret(text),
+            _ => !key.secret,
+        };
+        if shown {
+            self.report.token(value.span())
+        } else {
+            self.hide(value, true)
+        }
+        let blank = value.get_ref().as_str().is_some_and(|text| text.trim().is_empty());
+        if blank && key.section.is_empty() && matches!(key.kind, Kind::Text { .. }) {
+            self.document.blank.push((key.id, name));
+            return;
+        }
+        if result.is_err() {
+            self.document.settings.set_wrong(key.id);
+        }
+        match (result, value.get_ref()) {
+            (Ok(found), _) => self.document.settings.set(key.id, found, Origin::File { key: name, value: value.span() }),
+            (Err(reason), DeValue::Table(_)) => self.mistake(name, format!("{} {reason}", key.path())),
+            (Err(reason), _) => self.mistake(value.span(), format!("{} {reason}", key.path())),
+        }
+    }
+
+    fn unknown_key(&mut self, section: &str, name: &Spanned<Cow<'_, str>>, value: &Spanned<DeValue<'_>>) {
+        let here = if section.is_empty() { "at the top of the file".to_owned() } else { format!("in [{section}]") };
+        let place = |key: &Key| if key.section.is_empty() { "the top of the file".to_owned() } else { format!("[{}]", key.section) };
+        let (text, wanted) = (name.get_ref(), |key: &&Key| key.section == section);
+        let names = |own: bool| KEYS.iter().filter(move |key| wanted(key) == own);
+        let similar = |own: bool| near::nearest(text, names(own).map(|key| key.name)).and_then(|near| names(own).find(|key| key.name == near));
+        let (likely, hint) = if let Some(key) = names(false).find(|key| key.name == text) {
+            (Some(key), format!(", it belongs to {}", place(key)))
+        } else if let Some(key) = similar(true) {
+            (Some(key), format!(", did you mean '{}'?", key.name))
+        } else if let Some(key) = similar(false) {
+            (Some(key), format!(", did you mean '{}', which belongs to {}?", key.name, place(key)))
+        } else {
+            (None, String::new())
+        };
+        let harmless = likely.is_some_and(|key| key.kind.is_harmless()) && !matches!(value.get_ref(), DeValue::Table(_) | DeValue::Array(_));
+        let plain = !value.get_ref().as_str().is_some_and(|text| text.len() > 32 || looks_secret(text));
+        if harmless && plain {
+            self.report.token(value.span())
+        } else {
+            self.hide(value, true)
+        }
+        let shown = show_name(text);
+        if shown == HIDDEN {
+            self.report.mask(name.span());
+        }
+        self.mistake(name.span(), format!("unknown key {shown} {here}{hint}"));
+    }
+
+    fn unknown_section(&mut self, name: &Spanned<Cow<'_, str>>, value: &Spanned<DeValue<'_>>) {
+        let hint = match name.get_ref().as_ref() {
+            "agent" | "inputs" | "outputs" | "global_tags" => {
+                // The stream may be named in there.
+                self.document.broken = true;
+                ", this version does not read the configuration of Telegraf".to_owned()
+            }
+            name => near::nearest(name, keys::sections()).map_or(String::new(), |section| format!(", did you mean [{section}]?")),
+        };
+        let shown = show_name(name.get_ref());
+        self.hide(value, false);
+        if shown == HIDDEN {
+            self.report.mask(name.span());
+        }
+        self.mistake(name.span(), format!("unknown section {}{hint}", shown.replacen('\'', "[", 1).replacen('\'', "]", 1)));
+    }
+
+    /// A mistake in a line that does not parse may be none once that line is repaired.
+    fn mistake(&mut self, span: Range<usize>, message: String) {
+        if !self.is_broken(&span) {
+            self.report.push(Place::Span(span), message);
+        }
+    }
+
+    fn is_broken(&self, span: &Range<usize>) -> bool {
+        let lines = self.report.line_of(span.start)..=self.report.line_of(span.end.saturating_sub(1).max(span.start));
+        self.broken_lines.range(lines).next().is_some()
+    }
+
+    /// Masks a value with all that it contains; of a section what stands below its header, with `names` also the names.
+    fn hide(&mut self, value: &Spanned<DeValue<'_>>, names: bool) {
+        if !is_section(self.text, value) {
+            return self.report.mask(value.span());
+        }
+        self.report.token(value.span());
+        match value.get_ref() {
+            DeValue::Table(table) => {
+                for (name, value) in table {
+                    if names || show_name(name.get_ref()) == HIDDEN {
+                        self.report.mask(name.span())
+                    } else {
+                        self.report.token(name.span())
+                    }
+                    self.hide(value, names);
+                }
+            }
+            DeValue::Array(tables) => tables.iter().for_each(|table| self.hide(table, names)),
+            _ => {}
+        }
+    }
+}
+
+/// Whether a table was written as `[name]`, `[[name]]` or `name.key = value`, rather than in braces.
+fn is_section(text: &str, value: &Spanned<DeValue<'_>>) -> bool {
+    match value.get_ref() {
+        DeValue::Table(_) => !text.get(value.span()).is_some_and(|text| text.starts_with('{')),
+        DeValue::Array(array) => array.iter().next().is_some_and(|first| first.get_ref().is_table() && is_section(text, first)),
+        _ => false,
+    }
+}
+
+/// The value of a known key, or the second half of a sentence.
+fn read_value(key: &Key, value: &DeValue<'_>) -> Result<Value, String> {
+    let wrong = || Err(format!("is {}, must be {}", describe(value), key.kind.describe()));
+    match (value, &key.kind) {
+        (DeValue::String(_), Kind::Boolean) => wrong(),
+        (DeValue::String(text), kind) => kind.read(text),
+        (DeValue::Boolean(value), Kind::Boolean) => Ok(Value::Boolean(*value)),
+        (DeValue::Integer(integer), Kind::Size { .. }) => match i128::from_str_radix(integer.as_str(), integer.radix()) {
+            Ok(negative) if negative < 0 => Err(format!("is negative, must be {}", key.kind.describe())),
+            Ok(bytes) => key.kind.read_size(u64::try_from(bytes).unwrap_or(u64::MAX)),
+            Err(_) => key.kind.read_size(u64::MAX),
+        },
+        (DeValue::Integer(integer), Kind::Duration { .. })
+            if integer.radix() == 10 && integer.as_str().len() <= 10 && !integer.as_str().starts_with('-') =>
+        {
+            Err(format!("is {0}, which has no unit, write \"{0}s\" for seconds", integer.as_str().trim_start_matches('+')))
+        }
+        _ => wrong(),
+    }
+}
+
+fn describe(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "text",
+        DeValue::Integer(_) => "an integer",
+        DeValue::Float(_) => "a float",
+        DeValue::Boolean(_) => "a boolean",
+        DeValue::Datetime(_) => "a date or time",
+        DeValue::Array(_) => "an array",
+        DeValue::Table(_) => "a table",
+    }
+}

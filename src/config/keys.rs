@@ -1,0 +1,302 @@
+//! The one table of keys. It finds unknown keys and their suggestions, checks types and ranges, fills `--help`, the README and the man page.
+//!
+//! Only keys that are built stand here: a key of a later version is unknown, never ignored.
+
+use std::time::Duration;
+
+use super::value::{Kind, Value, looks_secret, quote, show_duration, show_size};
+use crate::kinesis::endpoint;
+use crate::limits;
+
+/// Names a row of [`KEYS`]; the number is its place there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+#[allow(missing_docs)]
+pub enum Id {
+    Region,
+    Streamname,
+    AccessKey,
+    SecretKey,
+    Token,
+    Profile,
+    SharedCredentialFile,
+    EndpointUrl,
+    DataFormat,
+    Debug,
+    PartitionMethod,
+    PartitionKey,
+    PartitionDefault,
+    Listen,
+    LineSize,
+    Timestamp,
+    Rejected,
+    RejectedSize,
+    HotSize,
+    SegmentSize,
+    WhenFull,
+    Pack,
+    ContentEncoding,
+    Buffer,
+    FlushInterval,
+    RequestSize,
+    RecordSize,
+    Deadline,
+    ShutdownTimeout,
+    Ordering,
+    MissingStream,
+    CaFile,
+    AllowPlainHttp,
+    LogLevel,
+}
+
+/// What holds where nobody says otherwise.
+#[derive(Clone, Copy, Debug)]
+pub enum Preset {
+    /// Nothing; the text says what that means, and may be empty.
+    Unset(&'static str),
+    /// One of the words.
+    Word(&'static str),
+    /// Bytes.
+    Size(usize),
+    /// A time.
+    Duration(Duration),
+    /// `true` or `false`.
+    Boolean(bool),
+}
+
+/// One key.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// Its place in [`KEYS`].
+    pub id: Id,
+    /// Without brackets; empty at the top of the file.
+    pub section: &'static str,
+    /// As it is written.
+    pub name: &'static str,
+    /// What it may hold.
+    pub kind: Kind,
+    /// Its default.
+    pub preset: Preset,
+    /// One line that says what it is for.
+    pub doc: &'static str,
+    /// Whether its value must never be shown.
+    pub secret: bool,
+}
+
+impl Key {
+    /// `delivery.request_size`, `region`.
+    pub fn path(&self) -> String {
+        if self.section.is_empty() { self.name.to_owned() } else { format!("{}.{}", self.section, self.name) }
+    }
+
+    /// The default as it would be written in a file, without quotes; or what holds without one.
+    pub fn default_text(&self) -> String {
+        match self.preset {
+            Preset::Unset(text) => text.to_owned(),
+            Preset::Word(word) => word.to_owned(),
+            Preset::Size(bytes) => show_size(bytes as u64),
+            Preset::Duration(duration) => show_duration(duration),
+            Preset::Boolean(value) => value.to_string(),
+        }
+    }
+
+    /// The default as a value; none where there is none.
+    pub(crate) fn default_value(&self) -> Option<Value> {
+        match self.preset {
+            Preset::Unset(_) => None,
+            Preset::Word(word) => Some(Value::Word(word)),
+            Preset::Size(bytes) => Some(Value::Size(bytes as u64)),
+            Preset::Duration(duration) => Some(Value::Duration(duration)),
+            Preset::Boolean(value) => Some(Value::Boolean(value)),
+        }
+    }
+
+    /// The values that are allowed, for the README: `4KiB to 10MiB`.
+    pub fn allowed_text(&self) -> String {
+        match self.kind {
+            Kind::Text { .. } => String::new(),
+            Kind::Word(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
+            Kind::Size { min, max } => format!("{} to {}", show_size(min), show_size(max)),
+            Kind::Duration { min, max } => format!("{} to {}", show_duration(min), show_duration(max)),
+            Kind::Boolean => "`true`, `false`".into(),
+        }
+    }
+}
+
+impl Id {
+    /// The row of this key.
+    pub fn key(self) -> &'static Key {
+        &KEYS[self as usize]
+    }
+}
+
+/// The key of this section and name.
+pub fn find(section: &str, name: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.section == section && key.name == name)
+}
+
+/// Every section but the top, in the order of the table.
+pub fn sections() -> impl Iterator<Item = &'static str> {
+    let first = |(index, key): &(usize, &Key)| !key.section.is_empty() && KEYS[..*index].iter().all(|earlier| earlier.section != key.section);
+    KEYS.iter().enumerate().filter(first).map(|(_, key)| key.section)
+}
+
+/// The table of the README.
+pub fn markdown_table() -> String {
+    let mut out = String::from("| section | key | default | allowed | meaning |\n|---|---|---|---|---|\n");
+    for key in &KEYS {
+        let section = if key.section.is_empty() { String::new() } else { format!("`[{}]`", key.section) };
+        let default = match key.preset {
+            Preset::Unset(text) => text.to_owned(),
+            _ => format!("`{}`", key.default_text()),
+        };
+        out.push_str(&format!("| {section} | `{}` | {default} | {} | {} |\n", key.name, key.allowed_text(), key.doc));
+    }
+    out
+}
+
+const fn text(what: &'static str, check: fn(&str) -> Result<(), String>) -> Kind {
+    Kind::Text { what, check }
+}
+
+const fn size(min: usize, max: usize) -> Kind {
+    Kind::Size { min: min as u64, max: max as u64 }
+}
+
+const fn key(id: Id, section: &'static str, name: &'static str, kind: Kind, preset: Preset, doc: &'static str) -> Key {
+    Key { id, section, name, kind, preset, doc, secret: matches!(id, Id::AccessKey | Id::SecretKey | Id::Token) }
+}
+
+const FILE: Kind = text("the path of a file", check_path);
+const KEY_TEXT: Kind = text("text", check_partition_text);
+
+/// Every key, in the order of the documentation.
+#[rustfmt::skip]
+pub const KEYS: [Key; 34] = [
+    key(Id::Region, "", "region", text("a region", check_region), Preset::Unset("`AWS_REGION`, `AWS_DEFAULT_REGION`"), "region of the stream, also the one that is signed"),
+    key(Id::Streamname, "", "streamname", text("a stream name", check_stream), Preset::Unset(""), "name of the Kinesis data stream"),
+    key(Id::AccessKey, "", "access_key", text("an access key", check_secret), Preset::Unset(""), "explicit credentials, with `secret_key`; before all other sources"),
+    key(Id::SecretKey, "", "secret_key", text("a secret key", check_secret), Preset::Unset(""), "secret of `access_key`"),
+    key(Id::Token, "", "token", text("a session token", check_secret), Preset::Unset(""), "session token of `access_key`"),
+    key(Id::Profile, "", "profile", text("a profile name", check_line), Preset::Unset(""), "profile of the shared files, before the environment"),
+    key(Id::SharedCredentialFile, "", "shared_credential_file", FILE, Preset::Unset("`AWS_SHARED_CREDENTIALS_FILE`, `~/.aws/credentials`"), "file with profiles"),
+    key(Id::EndpointUrl, "", "endpoint_url", text("an address", check_url), Preset::Unset("`AWS_ENDPOINT_URL_KINESIS`, `AWS_ENDPOINT_URL`, the region's"), "address of Kinesis"),
+    key(Id::DataFormat, "", "data_format", Kind::Word(&["influx"]), Preset::Word("influx"), "what record data looks like"),
+    key(Id::Debug, "", "debug", Kind::Boolean, Preset::Boolean(false), "says everything, as `-vv`"),
+    key(Id::PartitionMethod, "partition", "method", Kind::Word(&["random", "static", "tag", "measurement"]), Preset::Word("random"), "how the partition key of a line is found"),
+    key(Id::PartitionKey, "partition", "key", KEY_TEXT, Preset::Unset(""), "the key (`static`) or the tag whose value is the key (`tag`)"),
+    key(Id::PartitionDefault, "partition", "default", KEY_TEXT, Preset::Unset("`telegraf`"), "key of lines without that tag (`tag`)"),
+    key(Id::Listen, "input", "listen", Kind::Word(&["stdin"]), Preset::Word("stdin"), "where lines come from"),
+    key(Id::LineSize, "input", "line_size", size(limits::LINE_SIZE_MIN, limits::LINE_SIZE_MAX), Preset::Size(limits::LINE_SIZE), "longest line; a longer one is rejected"),
+    key(Id::Timestamp, "input", "timestamp", Kind::Word(&["stamp", "keep"]), Preset::Word("stamp"), "a line without timestamp gets the time of its arrival, or stays as it is"),
+    key(Id::Rejected, "input", "rejected", FILE, Preset::Unset(""), "file that keeps bad lines"),
+    key(Id::RejectedSize, "input", "rejected_size", Kind::Size { min: limits::REJECTED_SIZE_MIN, max: limits::REJECTED_SIZE_MAX }, Preset::Size(limits::REJECTED_SIZE as usize), "size at which it is rotated, once"),
+    key(Id::HotSize, "spool", "hot_size", size(limits::HOT_SIZE_MIN, limits::HOT_SIZE_MAX), Preset::Size(limits::HOT_SIZE), "lines that wait in memory"),
+    key(Id::SegmentSize, "spool", "segment_size", size(limits::SEGMENT_SIZE_MIN, limits::HOT_SIZE_MAX / 4), Preset::Size(limits::SEGMENT_SIZE), "piece in which memory is given back; at most a quarter of `hot_size`"),
+    key(Id::WhenFull, "spool", "when_full", Kind::Word(&["block"]), Preset::Word("block"), "input waits while the spool is full"),
+    key(Id::Pack, "packing", "pack", Kind::Word(&["metric", "lines"]), Preset::Word("metric"), "one line a record, or the lines of one key joined"),
+    key(Id::ContentEncoding, "packing", "content_encoding", Kind::Word(&["identity"]), Preset::Word("identity"), "how record data is encoded"),
+    key(Id::Buffer, "packing", "buffer", size(limits::PACKING_BUFFER_MIN, limits::PACKING_BUFFER_MAX), Preset::Size(limits::PACKING_BUFFER), "lines that are grouped by key at once; grows to hold one line of `line_size`"),
+    key(Id::FlushInterval, "packing", "flush_interval", Kind::Duration { min: Duration::ZERO, max: limits::FLUSH_INTERVAL_MAX }, Preset::Duration(limits::FLUSH_INTERVAL), "how long a line waits for others; not at the end of the input"),
+    key(Id::RequestSize, "delivery", "request_size", size(limits::REQUEST_SIZE_MIN, limits::REQUEST_SIZE_MAX), Preset::Size(limits::REQUEST_SIZE), "one request, data before base64 and keys"),
+    key(Id::RecordSize, "delivery", "record_size", size(limits::RECORD_SIZE_MIN, limits::RECORD_SIZE_MAX), Preset::Size(limits::RECORD_SIZE), "one record, data before base64 and key; no more than the stream takes"),
+    key(Id::Deadline, "delivery", "deadline", Kind::Duration { min: limits::DEADLINE_MIN, max: limits::DEADLINE_MAX }, Preset::Unset("none"), "limit of the whole run, whose sender keeps its lines until it ends"),
+    key(Id::ShutdownTimeout, "delivery", "shutdown_timeout", Kind::Duration { min: Duration::ZERO, max: limits::SHUTDOWN_TIMEOUT_MAX }, Preset::Duration(limits::SHUTDOWN_TIMEOUT), "time for what remains at the end of a pipe"),
+    key(Id::Ordering, "delivery", "ordering", Kind::Word(&["request", "strict"]), Preset::Word("request"), "failed records lead the next request, or are alone in it"),
+    key(Id::MissingStream, "delivery", "missing_stream", Kind::Word(&["wait", "exit"]), Preset::Word("wait"), "before the end of the input, wait for a stream that does not exist, or exit"),
+    key(Id::CaFile, "network", "ca_file", FILE, Preset::Unset("`AWS_CA_BUNDLE`, `SSL_CERT_FILE` are used as well"), "PEM certificates trusted beside the embedded roots"),
+    key(Id::AllowPlainHttp, "network", "allow_plain_http", Kind::Boolean, Preset::Boolean(false), "allow `http://` to another host than this one"),
+    key(Id::LogLevel, "log", "level", Kind::Word(&["error", "warn", "info", "debug"]), Preset::Word("warn"), "how much is said on stderr"),
+];
+
+fn check_region(text: &str) -> Result<(), String> {
+    if endpoint::can_be_region(text) {
+        Ok(())
+    } else {
+        Err(format!("is {}, must be a region such as \"eu-central-1\" (1 to 64 of a-z, 0-9, '-')", quote(text)))
+    }
+}
+
+fn check_stream(text: &str) -> Result<(), String> {
+    if !text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-')) {
+        let arn = if text.starts_with("arn:") { " (the name alone, not the ARN)" } else { "" };
+        return Err(format!("is {}, must have only the characters a-z, A-Z, 0-9, '_', '.', '-'{arn}", quote(text)));
+    }
+    match text.len() {
+        1..=limits::STREAM_NAME_MAX => Ok(()),
+        length => Err(format!("has {length} characters, must have 1 to {}", limits::STREAM_NAME_MAX)),
+    }
+}
+
+/// Must not show the text.
+fn check_secret(text: &str) -> Result<(), String> {
+    if text.bytes().all(|b| b.is_ascii_graphic()) {
+        Ok(())
+    } else {
+        Err("has a character that no AWS key has (a space, a line end or one outside ASCII)".into())
+    }
+}
+
+fn check_line(text: &str) -> Result<(), String> {
+    if text.trim().is_empty() || text.chars().any(char::is_control) { Err(format!("is {}, must be one line of text", quote(text))) } else { Ok(()) }
+}
+
+fn check_path(text: &str) -> Result<(), String> {
+    if text.is_empty() || text.contains('\0') { Err("is no path of a file".into()) } else { Ok(()) }
+}
+
+fn check_url(text: &str) -> Result<(), String> {
+    endpoint::check_url(text).map(drop).map_err(|error| error.to_string())
+}
+
+fn check_partition_text(text: &str) -> Result<(), String> {
+    match text.encode_utf16().count() {
+        0 => Err("is empty, must have 1 to 256 UTF-16 units".into()),
+        1..=limits::PARTITION_KEY_UNITS_MAX => Ok(()),
+        units => Err(format!("has {units} UTF-16 units, must have 1 to {}", limits::PARTITION_KEY_UNITS_MAX)),
+    }
+}
+
+/// What [`show_name`] makes of a name that may be a secret.
+pub(crate) const HIDDEN: &str = "'***'";
+
+/// A name of unknown origin for a message. A name that no key could have is hidden: it may be a secret in the wrong place.
+pub(crate) fn show_name(name: &str) -> String {
+    let has = |class: fn(&u8) -> bool| name.as_bytes().iter().any(class);
+    let mixed = has(u8::is_ascii_uppercase) && has(u8::is_ascii_digit);
+    let plain = name.len() <= 40 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    if plain && !mixed && !looks_secret(name) { format!("'{name}'") } else { HIDDEN.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_stands_at_its_own_number_and_only_once() {
+        for (i, key) in KEYS.iter().enumerate() {
+            assert_eq!(key.id as usize, i, "{}", key.path());
+            assert!(KEYS[i + 1..].iter().all(|other| other.path() != key.path()), "{}", key.path());
+            assert!(!key.doc.is_empty() && !key.doc.ends_with('.'), "{}", key.path());
+        }
+    }
+
+    #[test]
+    fn every_default_is_a_value_of_its_key() {
+        for key in &KEYS {
+            match key.default_value() {
+                Some(Value::Boolean(value)) => assert_eq!(key.kind.read(&value.to_string()), Ok(Value::Boolean(value))),
+                Some(value) => assert_eq!(key.kind.read(&key.default_text()), Ok(value), "{}", key.path()),
+                None => assert!(matches!(key.preset, Preset::Unset(_))),
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_that_no_key_could_have_is_hidden() {
+        assert_eq!(show_name("reqest_size"), "'reqest_size'");
+        for hidden in ["lrXUtnFEMI/K7", "lrXUt7", "a\u{1b}[2J", "", "x y"].into_iter().filter(|name| !name.is_empty()) {
+            assert_eq!(show_name(hidden), HIDDEN);
+        }
+    }
+}

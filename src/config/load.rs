@@ -1,0 +1,128 @@
+//! Flags, file and environment become a [`Config`]. Reads nothing itself: the file comes through a function, the variables as an argument.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::diagnostic::{Place, Report};
+use super::document::{self, Document};
+use super::keys::Id;
+use super::settings::{Origin, Settings};
+use super::{Config, ConfigError, Environment, check};
+use crate::cli::Options;
+use crate::limits;
+
+/// The configuration of a run. A flag wins over the file; `AWS_*` variables fill only what is empty.
+///
+/// The file is the one that `--config` names, else the one that `KINEGRAF_CONFIG` names, else none. `read` gives its bytes and may stop after
+/// [`limits::FILE_SIZE_MAX`] + 1 of them.
+///
+/// # Errors
+/// Every mistake of file, flags and variables at once, or why the file cannot be read.
+pub fn load(options: &Options, environment: &Environment, read: impl Fn(&Path) -> io::Result<Vec<u8>>) -> Result<Config, ConfigError> {
+    let from_environment = || environment.get("KINEGRAF_CONFIG").map(|path| (PathBuf::from(path), "KINEGRAF_CONFIG"));
+    let named = options.config.clone().map(|path| (path, "--config")).or_else(from_environment);
+    let bytes = match &named {
+        Some((path, by)) => read(path).map_err(|error| unreadable(path, by, &error))?,
+        None => Vec::new(),
+    };
+    let path = named.as_ref().map(|(path, _)| path.as_path());
+    let text = decode(path.unwrap_or(Path::new("")), &bytes)?;
+
+    let mut report = Report::new(path, text);
+    let mut document = document::read(text, &mut report);
+    let mut settings = document.settings;
+    document.settings = Settings::new();
+    apply_flags(options, &mut settings);
+    let ca_files = apply_environment(environment, options.dry_run, &mut settings, &mut report);
+    let (partition, destination) = check_all(&document, &settings, options.dry_run, &mut report);
+    report.finish()?;
+    Ok(check::assemble(&settings, destination, partition, ca_files, options.dry_run))
+}
+
+type Checked = (crate::line::partition_key::PartitionMethod, Option<super::Destination>);
+
+fn check_all(document: &Document, settings: &Settings, dry_run: bool, report: &mut Report<'_>) -> Checked {
+    let partition = check::partition(settings, document.broken, report);
+    if !document.broken {
+        check::credentials(settings, report);
+        check::sizes(settings, report);
+    }
+    (partition, check::destination(document, settings, dry_run, report))
+}
+
+fn apply_flags(options: &Options, settings: &mut Settings) {
+    // --partition says all of [partition].
+    if options.settings.iter().any(|(id, _, _)| *id == Id::PartitionMethod) {
+        settings.clear(Id::PartitionKey);
+        settings.clear(Id::PartitionDefault);
+    }
+    for (id, value, flag) in &options.settings {
+        settings.set(*id, value.clone(), Origin::Flag(flag));
+    }
+}
+
+/// Fills what is empty; gives every file of certificates.
+fn apply_environment(environment: &Environment, dry_run: bool, settings: &mut Settings, report: &mut Report<'_>) -> Vec<PathBuf> {
+    let ignore_urls = environment.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS").is_some_and(|value| value.trim().eq_ignore_ascii_case("true"));
+    let urls: &[&'static str] = if ignore_urls { &[] } else { &["AWS_ENDPOINT_URL_KINESIS", "AWS_ENDPOINT_URL"] };
+    let regions: &[&'static str] = &["AWS_REGION", "AWS_DEFAULT_REGION"];
+    for (id, names) in [(Id::Region, regions), (Id::EndpointUrl, urls)] {
+        // A dry run goes nowhere: what its environment says of places is not its business.
+        if dry_run || settings.is_set(id) || settings.is_wrong(id) {
+            continue;
+        }
+        let Some((name, text)) = names.iter().find_map(|name| Some((*name, environment.get(name)?))) else { continue };
+        match id.key().kind.read(text.trim()) {
+            Ok(value) => settings.set(id, value, Origin::Variable(name)),
+            Err(reason) => {
+                settings.set_wrong(id);
+                report.push(Place::Elsewhere, format!("{name} {reason}"));
+            }
+        }
+    }
+    let variables = ["AWS_CA_BUNDLE", "SSL_CERT_FILE"].into_iter().filter_map(|name| environment.get(name));
+    let mut files: Vec<PathBuf> = Vec::new();
+    for file in settings.text(Id::CaFile).map(str::to_owned).into_iter().chain(variables).map(PathBuf::from) {
+        if !files.contains(&file) {
+            files.push(file);
+        }
+    }
+    files
+}
+
+fn unreadable(path: &Path, named_by: &str, error: &io::Error) -> ConfigError {
+    let message = match error.kind() {
+        io::ErrorKind::NotFound => format!(
+            "there is no such file, {named_by} names it\n\
+             a relative path begins in the directory that kinegraf was started in; packaging/kinegraf.toml of the source is a file to begin with\n\
+             a file is not needed: kinegraf --region REGION --stream NAME runs without one"
+        ),
+        io::ErrorKind::PermissionDenied => {
+            format!(
+                "permission denied, {named_by} names it\nthe user that kinegraf runs as must be able to read the file and to enter the directories above it"
+            )
+        }
+        io::ErrorKind::IsADirectory => format!("is a directory, {named_by} must name one file; directories are not read by this version"),
+        _ => format!("cannot be read, {named_by} names it: {}", super::value::escape(error.to_string().chars())),
+    };
+    ConfigError::of_file(path, &message)
+}
+
+/// UTF-8 without a byte order mark.
+fn decode<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a str, ConfigError> {
+    if bytes.len() as u64 > limits::FILE_SIZE_MAX {
+        let message = format!("is longer than {} and cannot be a configuration", super::value::show_size(limits::FILE_SIZE_MAX));
+        return Err(ConfigError::of_file(path, &message));
+    }
+    if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) {
+        return Err(ConfigError::of_file(path, "is UTF-16, must be UTF-8: save it again in that encoding"));
+    }
+    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+    std::str::from_utf8(bytes).map_err(|error| {
+        let before = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
+        let line = before.matches('\n').count();
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count();
+        let byte = bytes[error.valid_up_to()];
+        ConfigError::at(path, line + 1, column + 1, &format!("the byte 0x{byte:02x} is not UTF-8: save the file again in that encoding"))
+    })
+}

@@ -1,0 +1,132 @@
+//! Which value each key has and who gave it: a flag, the file, a variable, or nobody.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use super::diagnostic::Place;
+use super::keys::{Id, KEYS};
+use super::value::Value;
+
+/// Who gave a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Flag(&'static str),
+    File { key: Range<usize>, value: Range<usize> },
+    Variable(&'static str),
+}
+
+/// A value and who gave it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Setting {
+    pub(crate) value: Value,
+    pub(crate) origin: Origin,
+}
+
+/// One cell a key; an empty cell means the default of the table.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    cells: [Option<Setting>; KEYS.len()],
+    /// Given, but not a possible value: its mistake is told, so that nothing else should be said about it.
+    wrong: [bool; KEYS.len()],
+}
+
+impl Settings {
+    /// Defaults only.
+    pub(crate) fn new() -> Settings {
+        Settings { cells: [const { None }; KEYS.len()], wrong: [false; KEYS.len()] }
+    }
+
+    pub(crate) fn set(&mut self, id: Id, value: Value, origin: Origin) {
+        self.cells[id as usize] = Some(Setting { value, origin });
+        self.wrong[id as usize] = false;
+    }
+
+    pub(crate) fn set_wrong(&mut self, id: Id) {
+        self.wrong[id as usize] = true;
+    }
+
+    pub(crate) fn is_wrong(&self, id: Id) -> bool {
+        self.wrong[id as usize]
+    }
+
+    pub(crate) fn clear(&mut self, id: Id) {
+        self.cells[id as usize] = None;
+        self.wrong[id as usize] = false;
+    }
+
+    pub(crate) fn is_set(&self, id: Id) -> bool {
+        self.get(id).is_some()
+    }
+
+    fn get(&self, id: Id) -> Option<&Setting> {
+        self.cells[id as usize].as_ref()
+    }
+
+    fn value(&self, id: Id) -> Option<Value> {
+        self.get(id).map(|setting| setting.value.clone()).or_else(|| id.key().default_value())
+    }
+
+    /// The text; None where nobody gave one.
+    pub(crate) fn text(&self, id: Id) -> Option<&str> {
+        match self.get(id).map(|setting| &setting.value) {
+            Some(Value::Text(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The word; every key of this kind has a default.
+    pub(crate) fn word(&self, id: Id) -> &'static str {
+        match self.value(id) {
+            Some(Value::Word(word)) => word,
+            _ => "",
+        }
+    }
+
+    /// Bytes; every key of this kind has a default, and every allowed size fits 32 bits.
+    pub(crate) fn size(&self, id: Id) -> usize {
+        match self.value(id) {
+            Some(Value::Size(bytes)) => usize::try_from(bytes).unwrap_or(usize::MAX),
+            _ => 0,
+        }
+    }
+
+    pub(crate) fn duration(&self, id: Id) -> Option<Duration> {
+        match self.value(id) {
+            Some(Value::Duration(duration)) => Some(duration),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn boolean(&self, id: Id) -> bool {
+        self.value(id) == Some(Value::Boolean(true))
+    }
+
+    /// What the person who gave the value calls it.
+    pub(crate) fn subject(&self, id: Id) -> String {
+        match self.get(id).map(|setting| &setting.origin) {
+            Some(Origin::Flag(name) | Origin::Variable(name)) => (*name).to_owned(),
+            Some(Origin::File { .. }) | None => id.key().path(),
+        }
+    }
+
+    /// Where the value stands.
+    pub(crate) fn place(&self, id: Id) -> Place {
+        match self.get(id).map(|setting| &setting.origin) {
+            Some(Origin::File { value, .. }) => Place::Span(value.clone()),
+            Some(Origin::Flag(_)) => Place::Flag,
+            Some(Origin::Variable(_)) | None => Place::Elsewhere,
+        }
+    }
+
+    /// Where its key stands: for a value that is right and a key that is not.
+    pub(crate) fn key_place(&self, id: Id) -> Place {
+        match self.get(id).map(|setting| &setting.origin) {
+            Some(Origin::File { key, .. }) => Place::Span(key.clone()),
+            _ => self.place(id),
+        }
+    }
+
+    pub(crate) fn is_from_flag(&self, id: Id) -> bool {
+        matches!(self.get(id), Some(Setting { origin: Origin::Flag(_), .. }))
+    }
+}

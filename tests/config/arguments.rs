@@ -1,0 +1,99 @@
+//! The command line.
+
+use std::ffi::OsString;
+
+use kinegraf::cli::{self, Command};
+use kinegraf::limits;
+
+use crate::{run, usage};
+
+#[test]
+fn arguments_are_taken_in_every_usual_form() {
+    let config = |arguments: &[&str]| run(arguments).config;
+    for arguments in [
+        &["-c", "a.toml"][..],
+        &["-ca.toml"],
+        &["-c=a.toml"],
+        &["--config", "a.toml"],
+        &["--config=a.toml"],
+        &["run", "-vca.toml"],
+        &["--config=a.toml", "--"],
+    ] {
+        assert_eq!(config(arguments), Some("a.toml".into()), "{arguments:?}");
+    }
+    assert_eq!(config(&["-c", "-"]), Some("-".into()));
+    let bytes: OsString = std::os::unix::ffi::OsStringExt::from_vec(b"--config=/\xff".to_vec());
+    let Ok(Command::Run(options)) = cli::parse([bytes]) else { panic!() };
+    assert_eq!(options.config.unwrap().as_os_str().len(), 2);
+    for help in [&["--help"][..], &["-h"], &["run", "--stream", "x", "-vh"]] {
+        assert!(matches!(cli::parse(help.iter().map(OsString::from)), Ok(Command::Help)), "{help:?}");
+    }
+    assert!(matches!(cli::parse(["-V".into()]), Ok(Command::Version)));
+    assert!(cli::version().starts_with(&format!("kinegraf {} (", env!("CARGO_PKG_VERSION"))) && cli::version().ends_with(')'));
+    assert!(run(&["--dry-run"]).dry_run);
+}
+
+#[test]
+fn arguments_that_cannot_be_followed_say_why_in_one_line() {
+    for (arguments, reason) in [
+        (&["--regoin", "x"][..], "unknown option '--regoin', did you mean --region?"),
+        (&["--streamname=x"], "unknown option '--streamname', did you mean --stream?"),
+        (&["--endpoint_url=x"], "unknown option '--endpoint_url', did you mean --endpoint-url?"),
+        (&["--secret-key=hunter2"], "unknown option '--secret-key'"),
+        (&["--spool", "/var"], "unknown option '--spool'"),
+        (&["-region", "x"], "unknown option '-region', did you mean --region?"),
+        (&["-x"], "unknown option '-x'"),
+        (&["-vx"], "unknown option '-x'"),
+        (&["check"], "unknown command 'check', only run is built"),
+        (&["run", "migrate"], "unknown command 'migrate', only run is built"),
+        (&["--dry-run", "run"], "unexpected argument 'run'"),
+        (&["--dry-run", "--", "--region"], "unexpected argument '--region'"),
+        (&["wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"], "unknown command ***, only run is built"),
+        (&["--region"], "--region needs a value: --region REGION"),
+        (&["--region", "--stream", "s"], "--region needs a value: --region REGION"),
+        (&["-c"], "--config needs a value: --config FILE"),
+        (&["--config="], "--config is empty, must name a file"),
+        (&["--region="], "--region is empty, must be a region"),
+        (&["--dry-run=yes"], "--dry-run takes no value"),
+        (&["--region=eu-west-1", "--region", "eu-west-1"], "--region is given twice"),
+        (&["-c", "a", "--config=b"], "--config is given twice"),
+        (&["-qq"], "-q is given twice"),
+        (&["-vq"], "-v and -q contradict each other"),
+        (&["--deadline", "4"], "--deadline is \"4\", which has no unit, write \"4s\" for seconds"),
+        (&["--deadline", "25h"], "--deadline is 1d1h, must be at most 1d"),
+        (
+            &["--deadline", "-4s"],
+            "--deadline is \"-4s\", must be whole numbers with the units d, h, m, s or ms, larger ones first, such as \"10s\" or \"1h30m\"",
+        ),
+        (&["--pack", "line"], "--pack is \"line\", must be \"metric\" or \"lines\", did you mean \"lines\"?"),
+        (&["--format", "json"], "--format is \"json\", must be \"influx\""),
+        (&["--stream", "a b"], "--stream is \"a b\", must have only the characters a-z, A-Z, 0-9, '_', '.', '-'"),
+        (
+            &["--partition", "tagg=host"],
+            "--partition is \"tagg\", must be one of \"random\", \"static\", \"tag\", \"measurement\", did you mean \"tag\"?",
+        ),
+        (&["--partition", "static"], "--partition is \"static\" without a key, must be static=KEY"),
+        (&["--partition", "tag"], "--partition is \"tag\" without a key, must be tag=KEY or tag=KEY,DEFAULT"),
+        (&["--partition", "static="], "the key of --partition is empty, must have 1 to 256 UTF-16 units"),
+        (&["--partition", "tag=host,"], "the default of --partition is empty, must have 1 to 256 UTF-16 units"),
+        (&["--partition", "random=1"], "--partition random takes no key"),
+        (
+            &["--endpoint-url", "http://a:hunter2@h"],
+            "--endpoint-url has a user or password before the host, must have none: requests are signed with AWS credentials",
+        ),
+    ] {
+        assert_eq!(usage(arguments), reason, "{arguments:?}");
+    }
+    let long = usage(&[&format!("--{}", "é\u{1b}".repeat(10_000))]);
+    assert!(long.len() <= limits::FIRST_LINE_SIZE_MAX && long.bytes().all(|b| b == b' ' || b.is_ascii_graphic()), "{long}");
+}
+
+#[test]
+fn the_help_text_names_every_option_and_the_defaults_of_the_table() {
+    let help = cli::help();
+    for option in ["-c, --config FILE", "--stream NAME", "--partition METHOD", "--dry-run", "  -v ", "  -q ", "-h, --help", "-V, --version"] {
+        assert!(help.contains(option), "{option}");
+    }
+    assert!(help.contains("(default: 4s)") && help.contains("(default: random)") && help.contains("(default: 10s)"), "{help}");
+    assert!(help.lines().all(|line| line.len() <= 100), "{help}");
+}
