@@ -13,7 +13,7 @@ use memchr::{memchr, memchr2};
 
 use crate::counters::RejectReason;
 use crate::limits::READ_SIZE;
-use crate::line::bytes::{is_separator, leading_size, leads};
+use crate::line::bytes::{is_separator, leading_size};
 
 /// Splits a stream of bytes into lines.
 #[derive(Debug)]
@@ -238,8 +238,8 @@ enum State {
     Comment,
     /// Measurement and tags.
     Series,
-    /// A field key; `empty` until its first byte.
-    Key { empty: bool },
+    /// A field key, and what separates it from the series or the comma before it.
+    Key { start: usize },
     /// From the byte behind a `=` to the next comma; after the last field also the timestamp.
     Value { start: usize },
     /// Inside the string whose quote is at `quote`.
@@ -298,26 +298,52 @@ impl Progress {
         }
     }
 
-    /// Whether a field's value starts at `at`.
+    /// Whether a field's value starts at `at`, right behind a `=`.
     fn is_value_start(&mut self, bytes: &[u8], at: usize) -> bool {
-        for i in self.walked..at {
-            let byte = bytes[i];
-            let escaped = i > 0 && bytes[i - 1] == b'\\';
-            self.state = match self.state {
-                State::Leading if leads(byte) => State::Leading,
-                State::Leading if byte == b'#' => State::Comment,
-                State::Leading => State::Series,
-                State::Series if !escaped && is_separator(byte) => State::Key { empty: true },
-                State::Key { empty: true } if is_separator(byte) => State::Key { empty: true },
-                State::Key { empty: false } if !escaped && byte == b'=' => State::Value { start: i + 1 },
-                State::Key { .. } => State::Key { empty: false },
-                State::Value { .. } if byte == b',' => State::Key { empty: true },
-                same => same,
+        let before = &bytes[..at];
+        while self.walked < at {
+            let from = self.walked;
+            let ended = match self.state {
+                State::Leading => {
+                    self.walked += leading_size(&before[from..]);
+                    self.state = if before[self.walked] == b'#' { State::Comment } else { State::Series };
+                    continue;
+                }
+                State::Series => series_end(before, from).map(|end| (end + 1, State::Key { start: end + 1 })),
+                State::Key { start } => key_end(before, from, start).map(|end| (end + 1, State::Value { start: end + 1 })),
+                State::Value { .. } => memchr(b',', &before[from..]).map(|found| (from + found + 1, State::Key { start: from + found + 1 })),
+                State::Comment | State::String { .. } => return false,
             };
+            (self.walked, self.state) = ended.unwrap_or((at, self.state));
         }
-        self.walked = at;
         matches!(self.state, State::Value { start } if start == at)
     }
+}
+
+/// The first unescaped separator, searched from `from`.
+fn series_end(bytes: &[u8], mut from: usize) -> Option<usize> {
+    loop {
+        from += bytes[from..].iter().position(|&byte| is_separator(byte))?;
+        if !is_escaped(bytes, from) {
+            return Some(from);
+        }
+        from += 1;
+    }
+}
+
+/// The first unescaped `=` behind a key that starts at `start` and is more than separators, searched from `from`.
+fn key_end(bytes: &[u8], mut from: usize, start: usize) -> Option<usize> {
+    loop {
+        from += memchr(b'=', &bytes[from..])?;
+        if !is_escaped(bytes, from) && !bytes[start..from].iter().all(|&byte| is_separator(byte)) {
+            return Some(from);
+        }
+        from += 1;
+    }
+}
+
+fn is_escaped(bytes: &[u8], at: usize) -> bool {
+    at > 0 && bytes[at - 1] == b'\\'
 }
 
 fn without_cr(line: &[u8]) -> &[u8] {

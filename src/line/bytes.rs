@@ -3,6 +3,8 @@
 //! Outside strings a byte is escaped if and only if the byte right before it is a backslash; how many backslashes precede does not matter, since
 //! Telegraf's serializer and InfluxDB never double one there.
 
+use memchr::memchr;
+
 /// Ends a measurement, unescaped.
 pub(crate) const ENDS_MEASUREMENT: u8 = 1;
 /// Ends a tag key, a tag value or a field key, unescaped.
@@ -86,7 +88,19 @@ pub(crate) const MEASUREMENT_ESCAPES: &[u8] = b", ";
 /// Bytes that a backslash escapes in a tag key, a tag value or a field key.
 pub(crate) const NAME_ESCAPES: &[u8] = b", =";
 
-/// `raw` without the backslashes that escape one of `escapes`; all others stay, as in Telegraf's parser.
+/// The first backslash in `raw` that escapes one of `escapes`, so that it is not part of the name; all others are, as in Telegraf's parser.
+pub(crate) fn escape_in(raw: &[u8], escapes: &[u8]) -> Option<usize> {
+    let mut from = 0;
+    loop {
+        from += memchr(b'\\', raw.get(from..)?)?;
+        if raw.get(from + 1).is_some_and(|next| escapes.contains(next)) {
+            return Some(from);
+        }
+        from += 1;
+    }
+}
+
+/// `raw` without the backslashes that escape one of `escapes`.
 pub(crate) fn unescaped<'a>(raw: &'a [u8], escapes: &'a [u8]) -> impl Iterator<Item = u8> + 'a {
     raw.iter().enumerate().filter(|&(at, &byte)| byte != b'\\' || !raw.get(at + 1).is_some_and(|next| escapes.contains(next))).map(|(_, &byte)| byte)
 }

@@ -10,10 +10,12 @@
 //! Names (measurement, tag keys and values, field keys) hold any bytes; a separator, a comma or (but for a measurement) an equals sign stands in one behind a
 //! backslash. Sections are separated by any number of spaces, tabs, vertical tabs and form feeds. A newline is data in a string and an error elsewhere.
 
+use std::cmp::Ordering;
+
 use memchr::memchr2;
 
 use crate::counters::RejectReason;
-use crate::line::bytes::{ENDS_MEASUREMENT, ENDS_NAME, NAME_ESCAPES, is_separator, leading_size, name_end, skip_separators, unescaped};
+use crate::line::bytes::{ENDS_MEASUREMENT, ENDS_NAME, NAME_ESCAPES, escape_in, is_separator, leading_size, name_end, skip_separators, unescaped};
 use crate::line::number::{ValueError, number_end, timestamp_end};
 
 /// A validated view of one line.
@@ -227,6 +229,10 @@ fn timestamp(line: &[u8], fields_end: usize) -> Result<Option<&[u8]>, ValueError
 
 /// Whether `raw`, unescaped, is `name`.
 fn is_name(raw: &[u8], name: &[u8]) -> bool {
-    // Unescaping only shortens.
-    raw.len() >= name.len() && unescaped(raw, NAME_ESCAPES).eq(name.iter().copied())
+    // Every escape makes `raw` longer, so equal lengths leave no room for one.
+    match raw.len().cmp(&name.len()) {
+        Ordering::Less => false,
+        Ordering::Equal => raw == name && escape_in(raw, NAME_ESCAPES).is_none(),
+        Ordering::Greater => unescaped(raw, NAME_ESCAPES).eq(name.iter().copied()),
+    }
 }
