@@ -1,0 +1,1 @@
+//! Long, quoted and broken lines.
