@@ -18,6 +18,8 @@ pub enum RejectReason {
     MissingTagKey,
     /// A tag without `=` or without a value.
     MissingTagValue,
+    /// A tag value with an `=` that is not escaped.
+    InvalidTagValue,
     /// No field at all.
     MissingFields,
     /// A field without a key.
@@ -40,13 +42,14 @@ pub enum RejectReason {
 
 impl RejectReason {
     /// Every reason, in the order of their numbers.
-    pub const ALL: [RejectReason; 15] = [
+    pub const ALL: [RejectReason; 16] = [
         RejectReason::TooLong,
         RejectReason::Unterminated,
         RejectReason::UnterminatedString,
         RejectReason::MissingMeasurement,
         RejectReason::MissingTagKey,
         RejectReason::MissingTagValue,
+        RejectReason::InvalidTagValue,
         RejectReason::MissingFields,
         RejectReason::MissingFieldKey,
         RejectReason::MissingFieldValue,
@@ -67,6 +70,7 @@ impl RejectReason {
             RejectReason::MissingMeasurement => "missing_measurement",
             RejectReason::MissingTagKey => "missing_tag_key",
             RejectReason::MissingTagValue => "missing_tag_value",
+            RejectReason::InvalidTagValue => "invalid_tag_value",
             RejectReason::MissingFields => "missing_fields",
             RejectReason::MissingFieldKey => "missing_field_key",
             RejectReason::MissingFieldValue => "missing_field_value",

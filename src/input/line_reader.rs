@@ -1,11 +1,35 @@
 //! Bytes become lines, in one fixed buffer.
+//!
+//! A newline ends a record everywhere but inside a quoted string, where it is data: Telegraf writes strings with raw newlines. Where a string opens is
+//! decided as Telegraf's serializer writes and `line::point` reads: outside strings a byte is escaped if and only if the byte right before it is a
+//! backslash (how many precede does not matter), inside strings a backslash skips one byte, and a quote opens a string only right after the unescaped
+//! `=` of a field. A quote in a measurement, a tag or a field key means nothing.
+//!
+//! It does not judge lines; the scanner does. What always holds: no allocation after `new`; every byte is looked at a bounded number of times, however
+//! the bytes arrive; the same bytes give the same items in whatever pieces they come; an item is at most `line_size` bytes; no damage reaches further than
+//! `line_size` bytes, since a string that is still open there ends at its first newline.
+
+use memchr::{memchr, memchr2};
 
 use crate::counters::RejectReason;
+use crate::limits::READ_SIZE;
+use crate::line::bytes::{is_separator, leading_size};
 
 /// Splits a stream of bytes into lines.
 #[derive(Debug)]
 pub struct LineReader {
     buffer: Box<[u8]>,
+    /// Bytes of a record that are looked at before it is too long: the longest line, a CR and the newline.
+    window: usize,
+    /// The record being read starts here,
+    start: usize,
+    /// and the bytes end here.
+    end: usize,
+    progress: Progress,
+    /// The rest of a record that was too long is discarded up to its newline.
+    skipping: bool,
+    tail: Option<Tail>,
+    skipped: u64,
 }
 
 /// What [`LineReader::next_item`] found.
@@ -15,7 +39,7 @@ pub enum Item<'a> {
     Line(&'a [u8]),
     /// Bytes that are no line.
     Bad {
-        /// The bytes, or their beginning where they did not fit the buffer.
+        /// The bytes, or their beginning (`line_size` bytes) where there were more.
         bytes: &'a [u8],
         /// `TooLong`, `Unterminated` or `UnterminatedString`.
         reason: RejectReason,
@@ -32,29 +56,304 @@ pub enum Tail {
 }
 
 impl LineReader {
-    /// A reader of lines of at most `line_size` bytes, newline not counted.
+    /// A reader of lines of at most `line_size` bytes, newline not counted. Allocates [`LineReader::memory`] bytes, once.
     pub fn new(line_size: usize) -> LineReader {
-        LineReader { buffer: vec![0; line_size].into_boxed_slice() }
+        LineReader {
+            buffer: vec![0; LineReader::memory(line_size)].into_boxed_slice(),
+            window: line_size + LINE_END_SIZE_MAX,
+            start: 0,
+            end: 0,
+            progress: Progress::default(),
+            skipping: false,
+            tail: None,
+            skipped: 0,
+        }
     }
 
-    /// Where the next bytes go; never empty once `next_item` has returned `None`.
+    /// Bytes that a reader of such lines holds: an unfinished line, and room for a whole read behind it.
+    pub const fn memory(line_size: usize) -> usize {
+        line_size + LINE_END_SIZE_MAX + READ_SIZE
+    }
+
+    /// Where the next bytes go; at least `READ_SIZE` once `next_item` has returned `None`.
     pub fn space(&mut self) -> &mut [u8] {
-        &mut self.buffer
+        // What is left is the beginning of one record, which then starts at 0 until it ends: no byte moves twice.
+        if self.start > 0 {
+            self.buffer.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+        }
+        &mut self.buffer[self.end..]
     }
 
     /// `n` bytes were written to the start of `space`.
-    pub fn filled(&mut self, _n: usize) {}
+    ///
+    /// # Panics
+    /// When `n` is more than `space` had, which no reader returns.
+    pub fn filled(&mut self, n: usize) {
+        assert!(n <= self.buffer.len() - self.end, "filled {n} bytes of {}", self.buffer.len() - self.end);
+        self.end += n;
+    }
 
     /// The input has ended; call before the last `next_item`s.
-    pub fn end(&mut self, _tail: Tail) {}
+    pub fn end(&mut self, tail: Tail) {
+        self.tail = Some(tail);
+    }
 
     /// The next line, or `None`: more bytes are needed, or after `end`, nothing is left.
     pub fn next_item(&mut self) -> Option<Item<'_>> {
-        None
+        let found = self.find()?;
+        let bytes = &self.buffer[found.begin..found.begin + found.size.min(self.line_size())];
+        Some(match found.reason {
+            None if found.size > bytes.len() => Item::Bad { bytes, reason: RejectReason::TooLong },
+            None => Item::Line(bytes),
+            Some(reason) => Item::Bad { bytes, reason },
+        })
     }
 
     /// Blank lines and comments skipped so far.
     pub fn skipped(&self) -> u64 {
-        0
+        self.skipped
+    }
+
+    fn line_size(&self) -> usize {
+        self.window - LINE_END_SIZE_MAX
+    }
+
+    fn find(&mut self) -> Option<Found> {
+        loop {
+            if self.skipping && !self.skip_past_newline() {
+                return None;
+            }
+            let begin = self.start;
+            let seen = &self.buffer[begin..self.end.min(begin + self.window)];
+            if let Some(newline) = self.progress.record_end(seen) {
+                let line = without_cr(&seen[..newline]);
+                let (nothing, size) = (is_nothing(line), line.len());
+                self.next_record(newline + 1);
+                if !nothing {
+                    return Some(Found { begin, size, reason: None });
+                }
+                self.skipped += 1;
+            } else if seen.len() == self.window || self.tail.is_some() {
+                // No more bytes of this record will be looked at, so a string that is still open is never closed.
+                if let Some(newline) = self.progress.newline_in_string(seen) {
+                    self.next_record(newline + 1);
+                    return Some(Found { begin, size: newline, reason: Some(RejectReason::UnterminatedString) });
+                }
+                let found = if seen.len() == self.window { self.give_up() } else { self.take_tail() };
+                if found.is_some() || self.start == self.end {
+                    return found;
+                }
+            } else {
+                return None;
+            }
+        }
+    }
+
+    /// The window is full and its record has not ended: skips to its end, or only past its leading whitespace.
+    fn give_up(&mut self) -> Option<Found> {
+        let begin = self.start;
+        let seen = &self.buffer[begin..begin + self.window];
+        let leading = leading_size(seen);
+        let comment = seen[leading..].first() == Some(&b'#');
+        if leading > 0 {
+            // A file that lost blocks in a power cut holds a run of NULs, megabytes perhaps, and then a good line.
+            self.next_record(leading);
+            return None;
+        }
+        self.next_record(self.window);
+        self.skipping = true;
+        if comment {
+            self.skipped += 1;
+            return None;
+        }
+        Some(Found { begin, size: self.window, reason: Some(RejectReason::TooLong) })
+    }
+
+    /// The input has ended without a newline: takes what is left of it.
+    fn take_tail(&mut self) -> Option<Found> {
+        let begin = self.start;
+        let line = without_cr(&self.buffer[begin..self.end]);
+        let size = line.len();
+        let nothing = is_nothing(line);
+        let in_string = matches!(self.progress.state, State::String { .. });
+        let reason = match self.tail {
+            _ if size > self.line_size() => Some(RejectReason::TooLong),
+            Some(Tail::Accept) if in_string => Some(RejectReason::UnterminatedString),
+            Some(Tail::Accept) => None,
+            _ => Some(RejectReason::Unterminated),
+        };
+        let empty = begin == self.end;
+        self.next_record(self.end - begin);
+        if nothing {
+            self.skipped += u64::from(!empty);
+            return None;
+        }
+        Some(Found { begin, size, reason })
+    }
+
+    /// Moves on by `size` bytes, to a place where a record starts.
+    fn next_record(&mut self, size: usize) {
+        self.start += size;
+        self.progress = Progress::default();
+    }
+
+    /// Discards the rest of a record that was too long; false when its newline has not come yet.
+    fn skip_past_newline(&mut self) -> bool {
+        let newline = memchr(b'\n', &self.buffer[self.start..self.end]);
+        self.start = newline.map_or(self.end, |newline| self.start + newline + 1);
+        self.skipping = newline.is_none();
+        !self.skipping
+    }
+}
+
+/// CR and LF.
+const LINE_END_SIZE_MAX: usize = 2;
+
+/// Where an item stands in the buffer; the bytes stay there until the next call of `space`.
+struct Found {
+    begin: usize,
+    size: usize,
+    reason: Option<RejectReason>,
+}
+
+/// What is known of the record being read, so that no byte is looked at again when more arrive. All offsets count from the start of the record.
+#[derive(Debug, Default)]
+struct Progress {
+    /// No newline that ends the record is before this.
+    searched: usize,
+    /// The state is that of the bytes before this; outside strings it stays behind until a quote makes it matter.
+    walked: usize,
+    state: State,
+}
+
+/// Where in a record the bytes are.
+#[derive(Clone, Copy, Debug, Default)]
+enum State {
+    /// Whitespace before the record, or its first byte.
+    #[default]
+    Leading,
+    /// To the newline.
+    Comment,
+    /// Measurement and tags.
+    Series,
+    /// A field key, and what separates it from the series or the comma before it.
+    Key { start: usize },
+    /// From the byte behind a `=` to the next comma; after the last field also the timestamp.
+    Value { start: usize },
+    /// Inside the string whose quote is at `quote`.
+    String { quote: usize },
+}
+
+impl Progress {
+    /// Where the newline is that ends the record which starts with `bytes`; `None` when it is not among them.
+    fn record_end(&mut self, bytes: &[u8]) -> Option<usize> {
+        loop {
+            if matches!(self.state, State::String { .. }) {
+                self.leave_string(bytes)?;
+            }
+            let Some(found) = memchr2(b'\n', b'"', &bytes[self.searched..]) else {
+                self.searched = bytes.len();
+                return None;
+            };
+            let at = self.searched + found;
+            if bytes[at] == b'\n' {
+                return Some(at);
+            }
+            self.searched = at + 1;
+            // Most quotes that open nothing are told from those that do by the byte before.
+            if at > 0 && bytes[at - 1] == b'=' && self.is_value_start(bytes, at) {
+                self.state = State::String { quote: at };
+            }
+        }
+    }
+
+    /// Searches the closing quote; `None` when it is not among `bytes`.
+    fn leave_string(&mut self, bytes: &[u8]) -> Option<()> {
+        loop {
+            let Some(found) = memchr2(b'"', b'\\', &bytes[self.searched..]) else {
+                self.searched = bytes.len();
+                return None;
+            };
+            let at = self.searched + found;
+            if bytes[at] == b'"' {
+                (self.searched, self.walked, self.state) = (at + 1, at + 1, State::Value { start: at });
+                return Some(());
+            }
+            if at + 1 == bytes.len() {
+                // The byte that this backslash skips has not come: it is found again then.
+                self.searched = at;
+                return None;
+            }
+            self.searched = at + 2;
+        }
+    }
+
+    /// The first newline in the string that is open, if one is.
+    fn newline_in_string(&self, bytes: &[u8]) -> Option<usize> {
+        match self.state {
+            State::String { quote } => memchr(b'\n', &bytes[quote..]).map(|found| quote + found),
+            _ => None,
+        }
+    }
+
+    /// Whether a field's value starts at `at`, right behind a `=`.
+    fn is_value_start(&mut self, bytes: &[u8], at: usize) -> bool {
+        let before = &bytes[..at];
+        while self.walked < at {
+            let from = self.walked;
+            let ended = match self.state {
+                State::Leading => {
+                    self.walked += leading_size(&before[from..]);
+                    self.state = if before[self.walked] == b'#' { State::Comment } else { State::Series };
+                    continue;
+                }
+                State::Series => series_end(before, from).map(|end| (end + 1, State::Key { start: end + 1 })),
+                State::Key { start } => key_end(before, from, start).map(|end| (end + 1, State::Value { start: end + 1 })),
+                State::Value { .. } => memchr(b',', &before[from..]).map(|found| (from + found + 1, State::Key { start: from + found + 1 })),
+                State::Comment | State::String { .. } => return false,
+            };
+            (self.walked, self.state) = ended.unwrap_or((at, self.state));
+        }
+        matches!(self.state, State::Value { start } if start == at)
+    }
+}
+
+/// The first unescaped separator, searched from `from`.
+fn series_end(bytes: &[u8], mut from: usize) -> Option<usize> {
+    loop {
+        from += bytes[from..].iter().position(|&byte| is_separator(byte))?;
+        if !is_escaped(bytes, from) {
+            return Some(from);
+        }
+        from += 1;
+    }
+}
+
+/// The first unescaped `=` behind a key that starts at `start` and is more than separators, searched from `from`.
+fn key_end(bytes: &[u8], mut from: usize, start: usize) -> Option<usize> {
+    loop {
+        from += memchr(b'=', &bytes[from..])?;
+        if !is_escaped(bytes, from) && !bytes[start..from].iter().all(|&byte| is_separator(byte)) {
+            return Some(from);
+        }
+        from += 1;
+    }
+}
+
+fn is_escaped(bytes: &[u8], at: usize) -> bool {
+    at > 0 && bytes[at - 1] == b'\\'
+}
+
+fn without_cr(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+/// Whether a record is blank or a comment.
+fn is_nothing(line: &[u8]) -> bool {
+    match line.first() {
+        Some(&byte) if byte > b'#' => false,
+        _ => line[leading_size(line)..].first().is_none_or(|&byte| byte == b'#'),
     }
 }
