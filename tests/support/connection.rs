@@ -127,6 +127,8 @@ fn exchange(shared: &Shared, connection: u64, on_connection: u64, wire: &mut Wir
         reply.next = Next::Close;
     }
     shared.pause(service.conditions.latency);
+    // Whoever has read this answer and looks at the account waits until it is in there.
+    let _writing = shared.writing();
     let written = write(shared, wire, &reply);
     if !matches!(reply.out, Out::Never | Out::Nothing) {
         exchange.status = reply.answer.status;

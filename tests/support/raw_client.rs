@@ -16,6 +16,7 @@ pub struct Request {
     pub method: &'static str,
     pub key: Key,
     pub region: &'static str,
+    pub service: &'static str,
     /// Seconds since the epoch.
     pub time_s: i64,
     pub content_type: &'static str,
@@ -43,6 +44,7 @@ impl Request {
             method: "POST",
             key: Key::default(),
             region: REGION,
+            service: "kinesis",
             time_s: calendar::now_s(),
             content_type: super::service::JSON,
             target: "Kinesis_20131202.PutRecords",
@@ -58,7 +60,7 @@ impl Request {
         if let Some(token) = &self.key.token {
             headers.push(("x-amz-security-token", token));
         }
-        let authorization = signature::sign(&self.key, self.region, self.method, "/", &headers, &self.body);
+        let authorization = signature::sign(&self.key, (self.region, self.service), self.method, "/", &headers, &self.body);
         let mut out = format!("{} / HTTP/1.1\r\nAuthorization: {authorization}\r\n", self.method).into_bytes();
         for (name, value) in &headers {
             let _ = write!(out, "{name}: {value}\r\n");

@@ -106,6 +106,7 @@ impl Server {
             start: Instant::now(),
             stop: AtomicBool::new(false),
             next_number: AtomicU64::new(0),
+            writing: AtomicU64::new(0),
         });
         let config = tls.as_ref().map(|tls| tls.config.clone());
         let accepting = std::thread::spawn({
@@ -153,9 +154,9 @@ impl Server {
         self.shared.log().counts.clone()
     }
 
-    /// The account so far.
+    /// The account so far, with every exchange whose answer has been read.
     pub fn exchanges(&self) -> Vec<Exchange> {
-        self.shared.log().exchanges.clone()
+        self.shared.settled_log().exchanges.clone()
     }
 
     /// The stream's records in the order of storing.
@@ -205,7 +206,7 @@ impl Server {
     }
 
     fn assert_no_part_resent_after_ack(&self, parts: impl Fn(&[u8]) -> Vec<&[u8]>) {
-        let log = self.shared.log();
+        let log = self.shared.settled_log();
         let resent = log.resent_after_ack(parts);
         if let Some((first, later, data)) = resent.first() {
             let data = String::from_utf8_lossy(data);
@@ -296,6 +297,16 @@ pub struct Shared {
     start: Instant,
     stop: AtomicBool,
     next_number: AtomicU64,
+    writing: AtomicU64,
+}
+
+/// An answer is on its way; see [`Shared::writing`].
+pub struct Writing<'a>(&'a AtomicU64);
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl Shared {
@@ -306,6 +317,21 @@ impl Shared {
     pub fn log(&self) -> MutexGuard<'_, Log> {
         // A test that failed inside the lock has said so already.
         self.log.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Held from before an answer's first byte until its exchange is in the account.
+    pub fn writing(&self) -> Writing<'_> {
+        self.writing.fetch_add(1, Ordering::SeqCst);
+        Writing(&self.writing)
+    }
+
+    /// The account when no answer is half told; waits a second for that at most, since an answer may be slow on purpose.
+    fn settled_log(&self) -> MutexGuard<'_, Log> {
+        let start = Instant::now();
+        while self.writing.load(Ordering::SeqCst) > 0 && start.elapsed() < Duration::from_secs(1) {
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        self.log()
     }
 
     pub fn decide(&self, coming: &Coming) -> Fault {

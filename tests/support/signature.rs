@@ -54,13 +54,13 @@ pub struct Expected<'a> {
 }
 
 /// The value of `Authorization` for a request. `headers` are all that are signed: lower-case names, any order, `x-amz-date` among them.
-pub fn sign(key: &Key, region: &str, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> String {
+pub fn sign(key: &Key, (region, service): (&str, &str), method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> String {
     let mut headers: Vec<(String, String)> = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     headers.sort();
     let names: Vec<&str> = headers.iter().map(|(name, _)| name.as_str()).collect();
     let names = names.join(";");
     let time = headers.iter().find(|(name, _)| name == "x-amz-date").map(|(_, value)| value.clone()).expect("the caller gives x-amz-date");
-    let scope = format!("{}/{region}/kinesis/aws4_request", &time[..8]);
+    let scope = format!("{}/{region}/{service}/aws4_request", &time[..8]);
     let canonical = canonical_request(method, target, &names, &headers, body);
     let signature = signature(&key.secret_key, &scope, &string_to_sign(&time, &scope, &canonical));
     format!("AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders={names}, Signature={signature}", key.access_key)

@@ -37,8 +37,8 @@ pub struct Tls {
 impl Tls {
     /// Makes a chain and writes its root's PEM to `ca.pem` in `dir`.
     pub fn new(certificate: Certificate, dir: &TempDir) -> Tls {
-        let root = root();
-        let ca_pem = if certificate == Certificate::UnknownIssuer { self::root().pem() } else { root.pem() };
+        let root = root("root of a loopback Kinesis");
+        let ca_pem = if certificate == Certificate::UnknownIssuer { self::root("root of somebody else").pem() } else { root.pem() };
         let hosts = if certificate == Certificate::WrongHost {
             vec!["other.example".to_owned()]
         } else {
@@ -66,9 +66,9 @@ impl Tls {
     }
 }
 
-fn root() -> CertifiedIssuer<'static, KeyPair> {
+fn root(name: &str) -> CertifiedIssuer<'static, KeyPair> {
     let mut params = CertificateParams::default();
-    params.distinguished_name.push(DnType::CommonName, "root of a loopback Kinesis");
+    params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
