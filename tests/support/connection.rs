@@ -106,7 +106,7 @@ fn exchange(shared: &Shared, connection: u64, on_connection: u64, wire: &mut Wir
         acknowledged: false,
     };
     if unread(&fault) {
-        shared.finish(exchange);
+        shared.finish(exchange, None);
         if matches!(fault, Fault::SilentBlackHole { .. }) {
             shared.hold(wire);
         }
@@ -126,15 +126,18 @@ fn exchange(shared: &Shared, connection: u64, on_connection: u64, wire: &mut Wir
     if head.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close")) && reply.next == Next::Keep {
         reply.next = Next::Close;
     }
-    shared.pause(service.conditions.latency);
+    if reply.from_service && matches!(reply.out, Out::Whole) && !service.conditions.latency.is_zero() {
+        reply.out = Out::After(service.conditions.latency);
+    }
     // Whoever has read this answer and looks at the account waits until it is in there.
     let _writing = shared.writing();
     let written = write(shared, wire, &reply);
     if !matches!(reply.out, Out::Never | Out::Nothing) {
         exchange.status = reply.answer.status;
     }
-    exchange.acknowledged = reply.truthful && matches!(written, Ok(true));
-    shared.finish(exchange);
+    let order = written.as_ref().ok().copied().flatten();
+    exchange.acknowledged = reply.truthful && order.is_some();
+    shared.finish(exchange, order);
     written.map(|_| reply.next)
 }
 
@@ -326,35 +329,44 @@ fn gzip(mut answer: Answer) -> Answer {
     answer.with("Content-Encoding", "gzip")
 }
 
-/// Writes the answer; true when all of it went to a client that was still there.
-fn write(shared: &Shared, wire: &mut Wire, reply: &Reply) -> io::Result<bool> {
+/// Writes the answer. When all of it went to a client that was still there: the place of its last part in the order of events, taken before that part
+/// is written, since whoever has read it may send the next request before we come to look at the order.
+fn write(shared: &Shared, wire: &mut Wire, reply: &Reply) -> io::Result<Option<u64>> {
     let bytes = reply.answer.to_bytes();
+    let order;
     match reply.out {
-        Out::Whole => wire.write(&bytes)?,
+        Out::Whole => {
+            order = shared.next_order();
+            wire.write(&bytes)?;
+        }
         Out::Half => {
             // Somewhere inside the body, so that the head is believed.
             let cut = bytes.len() - reply.answer.body.len() / 2 - 1;
             wire.write(&bytes[..cut])?;
-            return Ok(false);
+            return Ok(None);
         }
         Out::After(delay) => {
             shared.pause(delay);
             if wire.client_left() {
                 return Err(io::ErrorKind::ConnectionAborted.into());
             }
+            order = shared.next_order();
             wire.write(&bytes)?;
         }
         Out::Trickle(pause) => {
-            for piece in bytes.chunks(bytes.len().div_ceil(20)) {
+            let (most, last) = bytes.split_at(bytes.len() - 1);
+            for piece in most.chunks(bytes.len().div_ceil(20)) {
                 wire.write(piece)?;
                 shared.pause(pause);
             }
+            order = shared.next_order();
+            wire.write(last)?;
         }
         Out::Never => {
             shared.hold(wire);
-            return Ok(false);
+            return Ok(None);
         }
-        Out::Nothing => return Ok(false),
+        Out::Nothing => return Ok(None),
     }
-    Ok(true)
+    Ok(Some(order))
 }

@@ -35,7 +35,11 @@ enum Input {
 impl Program {
     /// `built` is `env!("CARGO_BIN_EXE_kinegraf")`, which only integration tests know; `KINEGRAF_BIN` wins over it.
     pub fn new(built: &str) -> Program {
-        let binary = std::env::var_os("KINEGRAF_BIN").unwrap_or_else(|| OsString::from(built));
+        Program::exactly(std::env::var_os("KINEGRAF_BIN").unwrap_or_else(|| OsString::from(built)))
+    }
+
+    /// This very file.
+    pub fn exactly(binary: impl AsRef<std::ffi::OsStr>) -> Program {
         let home = TempDir::new();
         let mut command = Command::new(binary);
         command.env_clear().env("HOME", home.path()).current_dir(home.path());

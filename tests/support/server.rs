@@ -154,9 +154,11 @@ impl Server {
         self.shared.log().counts.clone()
     }
 
-    /// The account so far, with every exchange whose answer has been read.
+    /// The account so far, by request number, with every exchange whose answer has been read.
     pub fn exchanges(&self) -> Vec<Exchange> {
-        self.shared.settled_log().exchanges.clone()
+        let mut exchanges = self.shared.settled_log().exchanges.clone();
+        exchanges.sort_by_key(|exchange| exchange.number);
+        exchanges
     }
 
     /// The stream's records in the order of storing.
@@ -353,11 +355,16 @@ impl Shared {
         (self.next_number.fetch_add(1, Ordering::SeqCst), self.start.elapsed(), order)
     }
 
-    /// Writes an exchange into the account.
-    pub fn finish(&self, mut exchange: Exchange) {
+    /// The next place in the order of events.
+    pub fn next_order(&self) -> u64 {
+        self.log().next_order()
+    }
+
+    /// Writes an exchange into the account, with the place of its end when that was taken before.
+    pub fn finish(&self, mut exchange: Exchange, order: Option<u64>) {
         exchange.finished = self.start.elapsed();
         let mut log = self.log();
-        exchange.finished_order = log.next_order();
+        exchange.finished_order = order.unwrap_or_else(|| log.next_order());
         if self.store == Store::All {
             log.exchanges.push(exchange);
         }
