@@ -1,5 +1,6 @@
 //! Records leave: what a request is ([`batch`]), how it is written and its answer read ([`put_records`]), what became of it ([`outcome`]), when to try again ([`backoff`]), and where to ([`endpoint`]).
 
+pub mod classify;
 pub mod endpoint;
 pub mod outcome;
 pub mod put_records;
