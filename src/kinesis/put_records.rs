@@ -5,6 +5,7 @@
 //! Source of the shapes: the Kinesis API reference, `PutRecords`, and what the emulators really answer.
 
 use std::fmt;
+use std::io;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -32,30 +33,66 @@ pub const fn body_size_max(request_size: usize) -> usize {
     BODY_START.len() + stream + RECORDS_START.len() + RECORDS_MAX * RECORD_OVERHEAD + 6 * keys + data + BODY_END.len()
 }
 
-/// Writes the JSON body over `body` (cleared first, its capacity kept).
+/// Writes the JSON body over `body`, whose capacity is kept.
 pub fn write_body<'a>(body: &mut Vec<u8>, stream: &str, records: impl Iterator<Item = (&'a str, &'a [u8])>) {
-    body.clear();
-    body.extend_from_slice(BODY_START);
-    write_string(body, stream);
-    body.extend_from_slice(RECORDS_START);
+    let mut body = Overwriting { bytes: body, at: 0 };
+    body.put(BODY_START);
+    body.put_string(stream);
+    body.put(RECORDS_START);
     for (i, (key, data)) in records.enumerate() {
         if i > 0 {
-            body.push(b',');
+            body.put(b",");
         }
-        body.extend_from_slice(RECORD_START);
-        let start = body.len();
-        body.resize(start + data.len().div_ceil(3) * 4, 0);
-        let written = STANDARD.encode_slice(data, &mut body[start..]).expect("the tail has the size of the padded encoding");
-        debug_assert_eq!(start + written, body.len());
-        body.extend_from_slice(RECORD_MIDDLE);
-        write_string(body, key);
-        body.push(b'}');
+        body.put(RECORD_START);
+        body.put_base64(data);
+        body.put(RECORD_MIDDLE);
+        body.put_string(key);
+        body.put(b"}");
     }
-    body.extend_from_slice(BODY_END);
+    body.put(BODY_END);
+    body.bytes.truncate(body.at);
 }
 
-fn write_string(body: &mut Vec<u8>, text: &str) {
-    serde_json::to_writer(body, text).expect("a string serializes, and a Vec takes all");
+/// Writes over what the last request left, so that room which base64 fills at once is not zeroed first, each time.
+struct Overwriting<'b> {
+    bytes: &'b mut Vec<u8>,
+    at: usize,
+}
+
+impl Overwriting<'_> {
+    fn room(&mut self, size: usize) -> &mut [u8] {
+        let end = self.at + size;
+        if self.bytes.len() < end {
+            self.bytes.resize(end, 0);
+        }
+        let room = &mut self.bytes[self.at..end];
+        self.at = end;
+        room
+    }
+
+    fn put(&mut self, bytes: &[u8]) {
+        self.room(bytes.len()).copy_from_slice(bytes);
+    }
+
+    fn put_base64(&mut self, data: &[u8]) {
+        let room = self.room(data.len().div_ceil(3) * 4);
+        STANDARD.encode_slice(data, room).expect("the room has the size of the padded encoding");
+    }
+
+    fn put_string(&mut self, text: &str) {
+        serde_json::to_writer(self, text).expect("a string serializes, and memory takes all");
+    }
+}
+
+impl io::Write for Overwriting<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.put(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Reads a 200's body into exactly one outcome for each of the `sent` records, or says that it does not tell (`Class::Unknown`), and then `outcomes` is empty.

@@ -16,8 +16,10 @@ use super::wire::Wire;
 
 /// Bytes of the input buffer, and so of an answer's head. Small: it exists twice for TLS.
 const INPUT_BUFFER_SIZE: usize = 8 << 10;
-/// Bytes of the output buffer: one TLS record, one write. 64 KiB was not measurably faster on loopback (see the commit that set this).
-const OUTPUT_BUFFER_SIZE: usize = 16 << 10;
+/// Bytes of the output buffer. On loopback a request of 366 KiB takes 0.2 ms with it, 0.4 ms with 16 KiB: each write wakes the other side.
+const OUTPUT_BUFFER_SIZE: usize = 64 << 10;
+/// The same below TLS, which hands over one record at a time.
+pub(super) const TLS_OUTPUT_BUFFER_SIZE: usize = 16 << 10;
 const USER_AGENT: &str = concat!("kinegraf/", env!("CARGO_PKG_VERSION"));
 
 /// An agent that connects directly, or through `proxy` by CONNECT.
@@ -43,7 +45,8 @@ pub(super) fn build(options: &HttpOptions, proxy: Option<Proxy>, tls: &Arc<Clien
         .timeout_recv_response(Some(options.answer_timeout))
         .timeout_recv_body(Some(options.answer_timeout))
         .build();
-    let wire = Wire { names: names.clone(), counts: counts.clone(), tcp: TcpConnector::default() };
+    let below_tls = Agent::config_builder().proxy(None).input_buffer_size(INPUT_BUFFER_SIZE).output_buffer_size(TLS_OUTPUT_BUFFER_SIZE).build();
+    let wire = Wire { names: names.clone(), counts: counts.clone(), tcp: TcpConnector::default(), below_tls };
     let tls = Tls { config: tls.clone(), counts: counts.clone() };
     Agent::with_parts(config, Staged(().chain(ConnectProxyConnector::default()).chain(wire).chain(tls)), AskedLater)
 }

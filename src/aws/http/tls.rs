@@ -10,6 +10,7 @@ use rustls::time_provider::TimeProvider;
 use rustls::{CertificateError, ClientConfig, ClientConnection, RootCertStore, Stream};
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport, TransportAdapter};
 
+use super::agent::TLS_OUTPUT_BUFFER_SIZE;
 use super::counts::{Counts, add};
 use super::error::{HttpErrorKind, TlsProblem, Unconnected};
 use crate::time::TlsClock;
@@ -67,7 +68,7 @@ impl<In: Transport> Connector<In> for Tls {
         socket.set_timeout(details.timeout);
         conn.complete_io(&mut socket).map_err(|error| told_apart(host, error))?;
         add(&self.counts.handshakes, 1);
-        let buffers = LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size() - RECORD_OVERHEAD);
+        let buffers = LazyBuffers::new(details.config.input_buffer_size(), TLS_OUTPUT_BUFFER_SIZE - RECORD_OVERHEAD);
         Ok(Some(Either::B(TlsTransport { buffers, conn, socket, counts: self.counts.clone() })))
     }
 }

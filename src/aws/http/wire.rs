@@ -6,6 +6,7 @@
 use std::io;
 use std::sync::Arc;
 
+use ureq::config::Config;
 use ureq::unversioned::resolver::Resolver;
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, Either, NextTimeout, TcpConnector, Transport};
 
@@ -19,6 +20,8 @@ pub(super) struct Wire {
     pub(super) names: Arc<Names>,
     pub(super) counts: Arc<Counts>,
     pub(super) tcp: TcpConnector,
+    /// Sizes of the buffers of a socket that carries TLS.
+    pub(super) below_tls: Config,
 }
 
 impl<In: Transport> Connector<In> for Wire {
@@ -34,7 +37,7 @@ impl<In: Transport> Connector<In> for Wire {
         let details = ConnectionDetails {
             uri: details.uri,
             addrs,
-            config: details.config,
+            config: if details.needs_tls() { &self.below_tls } else { details.config },
             request_level: details.request_level,
             resolver: details.resolver,
             // The time to connect begins after the lookup.
