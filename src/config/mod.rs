@@ -1,5 +1,7 @@
 //! The configuration: text becomes a [`Config`], or every mistake at once.
 
+pub mod environment;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
