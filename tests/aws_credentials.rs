@@ -1,5 +1,7 @@
 //! The credential chain as a person meets it: which source wins, what is passed over, and what is said when there is nothing or something is half set.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! The signature, against AWS's published POST cases and against a second computation that shares no code with the crate that signs.
 
+#![allow(clippy::unwrap_used)]
+
 use std::time::Duration;
 
 use aws_credential_types::Credentials;

@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// Status, `x-amzn-ErrorType`, `Content-Type`, body; class, code, and how the message begins.
+type Row = (u16, Option<&'static str>, &'static str, &'static str, Class, &'static str, &'static str);
+
 fn failure(status: u16, error_type: Option<&str>, content_type: &str, body: &[u8]) -> Failure {
     classify(&Head { status, error_type, content_type: Some(content_type), ..Head::default() }, body)
 }
@@ -12,7 +15,7 @@ fn every_known_error_body_gets_its_class_code_and_message() {
     const HTML: &str = "text/html";
     use Class::*;
     #[rustfmt::skip]
-    let table: &[(u16, Option<&str>, &str, &str, Class, &str, &str)] = &[
+    let table: &[Row] = &[
         // Kinesis.
         (400, None, JSON, r#"{"__type":"ResourceNotFoundException","message":"Stream metrics under account 123456789012 not found."}"#, StreamMissing, "ResourceNotFoundException", "Stream metrics under"),
         (400, None, JSON, r#"{"__type":"com.amazonaws.kinesis.v20131202#ProvisionedThroughputExceededException","message":"Rate exceeded"}"#, Throttled, "ProvisionedThroughputExceededException", "Rate exceeded"),
