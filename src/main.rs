@@ -1,2 +1,84 @@
-//! The program: the only place where the process ends.
-fn main() {}
+//! The program: arguments and environment in, an exit code out. The only place where the process ends.
+
+use std::io::{IsTerminal, Read, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use kinegraf::cli::{self, Command, Options};
+use kinegraf::config::{self, Config, Environment, Level};
+use kinegraf::daemon::{self, Output, Run, Signals};
+use kinegraf::ending;
+use kinegraf::input::stdin;
+use kinegraf::limits::FILE_SIZE_MAX;
+use kinegraf::log::{Hold, Log};
+use kinegraf::sender::Sender;
+use kinegraf::time::Clock;
+
+/// Diagnostics of a run without `--deadline` are held back this long, so that an early end shows its reason first.
+const HELD_BACK: Duration = Duration::from_secs(5);
+
+fn main() -> ExitCode {
+    let clock = Clock::new();
+    match cli::parse(std::env::args_os().skip(1)) {
+        Ok(Command::Help) => print(&cli::help()),
+        Ok(Command::Version) => print(&format!("{}\n", cli::version())),
+        Ok(Command::Run(options)) => run(&options, clock),
+        Err(error) => fail(ending::USAGE, &error.to_string()),
+    }
+}
+
+fn run(options: &Options, clock: Clock) -> ExitCode {
+    let environment = Environment::from_process();
+    let config = match config::load(options, &environment, read_file) {
+        Ok(config) => config,
+        Err(error) => return fail(error.exit_code(), &error.to_string()),
+    };
+    let hold = if config.delivery.deadline.is_some() { Hold::ToTheEnd } else { Hold::Until(HELD_BACK) };
+    let log = Log::stderr(config.log.level, hold);
+    let output = match output(&config, environment, clock) {
+        Ok(output) => output,
+        Err(error) => return fail(ending::CONFIG, &error),
+    };
+    let status = std::io::stderr().is_terminal() && config.log.level == Level::Warn;
+    let finished = stdin::open().and_then(|input| {
+        let run = Run { clock, log: log.clone(), signals: Signals::listen()?, status };
+        daemon::run(&config, input, output, run)
+    });
+    let summary = match finished {
+        Ok(summary) => summary,
+        Err(error) => return fail(ending::IO, &format!("the run could not start: {error}")),
+    };
+    summary.say(&log);
+    log.end(&summary.ending.reason(config.destination.as_ref()));
+    ExitCode::from(summary.ending.code())
+}
+
+fn output(config: &Config, environment: Environment, clock: Clock) -> Result<Output, String> {
+    match &config.destination {
+        Some(destination) if !config.dry_run => {
+            let sender = Sender::new(config, destination.clone(), environment, clock).map_err(|error| error.to_string())?;
+            Ok(Output::Kinesis(Box::new(sender)))
+        }
+        _ => Ok(Output::DryRun(Box::new(std::io::stdout()))),
+    }
+}
+
+fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(FILE_SIZE_MAX + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn print(text: &str) -> ExitCode {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::from(ending::IO),
+    }
+}
+
+fn fail(code: u8, reason: &str) -> ExitCode {
+    // A closed stderr changes nothing about the exit code.
+    _ = std::io::stderr().write_all(format!("kinegraf: {reason}\n").as_bytes());
+    ExitCode::from(code)
+}

@@ -1,18 +1,68 @@
-//! stub
-use crate::{
-    aws::http::HttpCounts,
-    kinesis::{batch::Batch, outcome::Reply},
-    time::Clock,
-};
-/// stub
-pub struct Sender;
+//! One request from batch to answer: body, credentials, signature, HTTP, and what the answer means. Keeps nothing between requests but buffers, the
+//! connection and the credentials; retries nothing but a kept connection that turned out dead (`aws::http`).
+
+use crate::aws::credentials::Chain;
+use crate::aws::http::{Http, HttpCounts, HttpOptions, HttpSetupError};
+use crate::aws::signer::{PayloadHash, Signable, sign};
+use crate::config::{Config, Destination, Environment};
+use crate::kinesis::batch::Batch;
+use crate::kinesis::classify::classify;
+use crate::kinesis::outcome::{Class, Failure, Reply};
+use crate::kinesis::put_records::{read_outcomes, write_body};
+use crate::limits::MESSAGE_SIZE_MAX;
+use crate::time::{Clock, Now};
+
+const HEADERS: [(&str, &str); 2] = [("content-type", "application/x-amz-json-1.1"), ("x-amz-target", "Kinesis_20131202.PutRecords")];
+
+/// Sends requests to one stream.
+#[derive(Debug)]
+pub struct Sender {
+    destination: Destination,
+    http: Http,
+    chain: Chain,
+    body: Vec<u8>,
+    reply: Vec<u8>,
+}
+
 impl Sender {
-    /// x
-    pub fn send(&mut self, _b: &mut Batch, _c: &Clock) -> Reply {
-        Reply::Answered
+    /// Reads CA files; opens no connection and looks for no credentials yet.
+    pub fn new(config: &Config, destination: Destination, environment: Environment, clock: Clock) -> Result<Sender, HttpSetupError> {
+        let http = Http::new(&HttpOptions { ca_files: config.network.ca_files.clone(), ..HttpOptions::new(clock) })?;
+        let chain = Chain::new(&config.credentials, environment);
+        Ok(Sender { destination, http, chain, body: Vec::new(), reply: Vec::new() })
     }
-    /// x
+
+    /// Sends the batch's window; its outcomes are in the batch when the reply is `Answered`.
+    pub fn send(&mut self, batch: &mut Batch, clock: &Clock) -> Reply {
+        self.try_send(batch, clock).map_or_else(Reply::Failed, |()| Reply::Answered)
+    }
+
+    /// What the network has cost so far.
     pub fn counts(&self) -> HttpCounts {
-        HttpCounts::default()
+        self.http.counts()
     }
+
+    fn try_send(&mut self, batch: &mut Batch, clock: &Clock) -> Result<(), Failure> {
+        let Sender { destination, http, chain, body, reply } = self;
+        let now = Now { wall: batch.sign_at, ..clock.now() };
+        let credentials = if batch.fresh_credentials { chain.refresh(now) } else { chain.credentials(now) };
+        let credentials = credentials.map_err(|error| error.to_failure())?;
+        write_body(body, &destination.stream, batch.records().map(|record| (record.key, record.data)));
+        let hash = PayloadHash::of(body);
+        let (url, region) = (destination.url.as_str(), destination.region.as_str());
+        let signable = Signable { region, service: "kinesis", url, headers: &HEADERS, payload_sha256_hex: hash.as_str() };
+        let signed = sign(credentials, &signable, batch.sign_at).map_err(|error| unsignable(&error.to_string()))?;
+        let headers: Vec<(&str, &str)> = HEADERS.into_iter().chain(signed.headers()).collect();
+        let answer = http.post(url, &headers, body, reply).map_err(|error| error.to_failure())?;
+        if answer.status != 200 {
+            return Err(classify(&answer.head(), reply));
+        }
+        let sent = batch.window();
+        read_outcomes(reply, sent, &mut batch.outcomes).map_err(|failure| Failure { date: answer.date, retry_after: answer.retry_after, ..failure })
+    }
+}
+
+fn unsignable(message: &str) -> Failure {
+    let message = crate::ending::ascii(message, MESSAGE_SIZE_MAX);
+    Failure { class: Class::NoCredentials, status: None, code: "unsignable".into(), message, retry_after: None, date: None }
 }

@@ -3,6 +3,7 @@
 //! Timers and ages use `mono`, which no clock adjustment moves; only signatures and stamps use `wall`, moved by what a trusted answer taught ([`Skew`]).
 
 use std::fmt;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// When the commit of this build was made, in time since the Unix epoch. A wall clock before it cannot be right.
@@ -108,6 +109,30 @@ impl fmt::Display for Utc {
     }
 }
 
+/// What TLS believes the time is: the wall clock, moved by a [`Skew`] that may be set while connections exist. Shared behind an `Arc`.
+#[derive(Debug)]
+pub struct TlsClock {
+    clock: Clock,
+    ahead_s: AtomicI64,
+}
+
+impl TlsClock {
+    /// The system's time, until [`TlsClock::set`].
+    pub fn new(clock: Clock) -> TlsClock {
+        TlsClock { clock, ahead_s: AtomicI64::new(0) }
+    }
+
+    /// Corrects the time from the next handshake on.
+    pub fn set(&self, skew: Skew) {
+        self.ahead_s.store(skew.ahead_s, Ordering::Relaxed);
+    }
+
+    /// Time since the Unix epoch, corrected.
+    pub fn wall(&self) -> Duration {
+        Skew { ahead_s: self.ahead_s.load(Ordering::Relaxed) }.apply(self.clock.now().wall)
+    }
+}
+
 fn seconds(time: Duration) -> i64 {
     i64::try_from(time.as_secs()).unwrap_or(i64::MAX)
 }
@@ -147,6 +172,15 @@ mod tests {
         ] {
             assert_eq!(Utc(Duration::from_secs(seconds)).to_string(), text);
         }
+    }
+
+    #[test]
+    fn the_clock_of_tls_follows_the_skew_that_was_learnt() {
+        let clock = TlsClock::new(Clock::new());
+        let (before, mut skew) = (clock.wall(), Skew::default());
+        assert!(skew.learn(DAY, DAY, DAY * 1001));
+        clock.set(skew);
+        assert!(clock.wall() >= before + DAY * 1000 && clock.wall() < before + DAY * 1001);
     }
 
     #[test]

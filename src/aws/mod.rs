@@ -2,4 +2,5 @@
 
 pub mod credentials;
 pub mod http;
+pub mod message;
 pub mod signer;

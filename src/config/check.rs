@@ -152,7 +152,7 @@ pub(super) fn assemble(
     settings: &Settings,
     destination: Option<Destination>,
     partition: PartitionMethod,
-    ca_files: Vec<PathBuf>,
+    ca_files: Vec<CaFile>,
     dry_run: bool,
 ) -> Config {
     let text = |id| settings.text(id).map(str::to_owned);

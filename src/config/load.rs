@@ -7,7 +7,7 @@ use super::diagnostic::{Place, Report};
 use super::document::{self, Document};
 use super::keys::Id;
 use super::settings::{Origin, Settings};
-use super::{Config, ConfigError, Environment, check};
+use super::{CaFile, Config, ConfigError, Environment, check};
 use crate::cli::Options;
 use crate::limits;
 
@@ -62,7 +62,7 @@ fn apply_flags(options: &Options, settings: &mut Settings) {
 }
 
 /// Fills what is empty; gives every file of certificates.
-fn apply_environment(environment: &Environment, dry_run: bool, settings: &mut Settings, report: &mut Report<'_>) -> Vec<PathBuf> {
+fn apply_environment(environment: &Environment, dry_run: bool, settings: &mut Settings, report: &mut Report<'_>) -> Vec<CaFile> {
     let ignore_urls = environment.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS").is_some_and(|value| value.trim().eq_ignore_ascii_case("true"));
     let urls: &[&'static str] = if ignore_urls { &[] } else { &["AWS_ENDPOINT_URL_KINESIS", "AWS_ENDPOINT_URL"] };
     let regions: &[&'static str] = &["AWS_REGION", "AWS_DEFAULT_REGION"];
@@ -80,11 +80,13 @@ fn apply_environment(environment: &Environment, dry_run: bool, settings: &mut Se
             }
         }
     }
-    let variables = ["AWS_CA_BUNDLE", "SSL_CERT_FILE"].into_iter().filter_map(|name| environment.get(name));
-    let mut files: Vec<PathBuf> = Vec::new();
-    for file in settings.text(Id::CaFile).map(str::to_owned).into_iter().chain(variables).map(PathBuf::from) {
-        if !files.contains(&file) {
-            files.push(file);
+    let configured = settings.text(Id::CaFile).map(|path| ("network.ca_file", path.to_owned()));
+    let variables = ["AWS_CA_BUNDLE", "SSL_CERT_FILE"].into_iter().filter_map(|name| Some((name, environment.get(name)?)));
+    let mut files: Vec<CaFile> = Vec::new();
+    for (named_by, path) in configured.into_iter().chain(variables) {
+        let path = PathBuf::from(path);
+        if !files.iter().any(|file| file.path == path) {
+            files.push(CaFile { path, named_by: named_by.into() });
         }
     }
     files

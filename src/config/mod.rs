@@ -5,7 +5,7 @@
 mod check;
 mod diagnostic;
 mod document;
-mod environment;
+pub mod environment;
 pub mod keys;
 mod load;
 pub(crate) mod near;
@@ -191,11 +191,20 @@ pub struct DeliveryConfig {
     pub missing_stream: MissingStream,
 }
 
+/// A PEM file whose certificates are trusted beside the built-in roots.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What named it: `network.ca_file`, `AWS_CA_BUNDLE` or `SSL_CERT_FILE`.
+    pub named_by: String,
+}
+
 /// `[network]`.
 #[derive(Clone, Debug, Default)]
 pub struct NetworkConfig {
     /// PEM files whose certificates are trusted beside the embedded roots (`network.ca_file`, `AWS_CA_BUNDLE`, `SSL_CERT_FILE`).
-    pub ca_files: Vec<PathBuf>,
+    pub ca_files: Vec<CaFile>,
 }
 
 /// How much is said.

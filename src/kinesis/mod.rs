@@ -3,6 +3,7 @@
 pub mod backoff;
 pub mod batch;
 pub mod bisection;
+pub mod classify;
 pub mod endpoint;
 pub mod outcome;
 pub mod put_records;

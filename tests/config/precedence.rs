@@ -64,11 +64,23 @@ fn a_flag_wins_over_the_file_and_the_environment_fills_only_what_is_empty() {
 
     let bundles = [("AWS_CA_BUNDLE", "/a"), ("SSL_CERT_FILE", "/b")];
     assert_eq!(
-        load_all(&format!("{MINIMAL}[network]\nca_file = \"/c\"\n"), &[], &bundles).unwrap().network.ca_files,
+        load_all(&format!("{MINIMAL}[network]\nca_file = \"/c\"\n"), &[], &bundles)
+            .unwrap()
+            .network
+            .ca_files
+            .into_iter()
+            .map(|file| file.path)
+            .collect::<Vec<_>>(),
         ["/c", "/a", "/b"].map(PathBuf::from)
     );
     assert_eq!(
-        load_all(&format!("{MINIMAL}[network]\nca_file = \"/a\"\n"), &[], &bundles).unwrap().network.ca_files,
+        load_all(&format!("{MINIMAL}[network]\nca_file = \"/a\"\n"), &[], &bundles)
+            .unwrap()
+            .network
+            .ca_files
+            .into_iter()
+            .map(|file| file.path)
+            .collect::<Vec<_>>(),
         ["/a", "/b"].map(PathBuf::from)
     );
 
