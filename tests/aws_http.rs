@@ -99,7 +99,7 @@ fn a_connection_that_was_closed_while_idle_is_noticed_before_the_request() {
     let server = Server::start(vec![answering(ok("one")), answering(ok("two"))]);
     let (mut http, url) = (client(), server.url());
     post(&mut http, &url).unwrap();
-    sleep(Duration::from_millis(100));
+    sleep(Duration::from_millis(300));
     assert_eq!(post(&mut http, &url).unwrap().1, "two");
     assert_eq!(http.counts().reused_retries, 0);
     assert_eq!(server.taken(), 2);
@@ -171,6 +171,11 @@ fn an_early_refusal_of_a_large_body_is_read_although_the_server_stopped_reading(
     assert_eq!(answer.status, 413);
 }
 
+/// A client that waits 300 ms for progress.
+fn impatient() -> Http {
+    Http::new(&HttpOptions { progress_timeout: Duration::from_millis(300), ..options() }).unwrap()
+}
+
 #[test]
 fn a_server_that_says_nothing_times_out() {
     let silent: Handler = Box::new(|stream| {
@@ -178,7 +183,7 @@ fn a_server_that_says_nothing_times_out() {
         sleep(Duration::from_millis(1500));
     });
     let server = Server::start(vec![silent]);
-    let error = post(&mut client(), &server.url()).unwrap_err();
+    let error = post(&mut impatient(), &server.url()).unwrap_err();
     assert_eq!((error.kind, error.to_failure().class), (HttpErrorKind::TimedOut, Class::TimedOut), "{error}");
     assert!(error.text.contains("waiting for the answer"), "{error}");
 }
@@ -187,7 +192,7 @@ fn a_server_that_says_nothing_times_out() {
 fn a_server_that_does_not_read_times_out() {
     let deaf: Handler = Box::new(|_| sleep(Duration::from_millis(1500)));
     let server = Server::start(vec![deaf]);
-    let error = client().post(&server.url(), &HEADERS, &vec![b'x'; 32 << 20], &mut Vec::new()).unwrap_err();
+    let error = impatient().post(&server.url(), &HEADERS, &vec![b'x'; 32 << 20], &mut Vec::new()).unwrap_err();
     assert_eq!(error.kind, HttpErrorKind::TimedOut, "{error}");
     assert!(error.text.contains("sending"), "{error}");
 }

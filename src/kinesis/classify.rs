@@ -126,6 +126,7 @@ fn foreign(head: &Head<'_>, body: &[u8]) -> String {
     let content_type = head.content_type.unwrap_or("no content type");
     let what = match head.status {
         407 => "proxy authentication required",
+        413 => "the request is too large",
         511 => "network authentication required, log in to this network",
         300..=399 => "redirect, perhaps a captive portal or a proxy",
         _ if is_html(body) => "a web page, perhaps of a captive portal or a proxy",

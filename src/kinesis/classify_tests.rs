@@ -47,13 +47,13 @@ fn every_known_error_body_gets_its_class_code_and_message() {
         (403, None, "application/xml", "<AccessDeniedException>\n  <Message>Unable to determine service/operation name to be authorized</Message>\n</AccessDeniedException>\n", Denied, "AccessDeniedException", "Unable to determine"),
         (404, None, "", "<UnknownOperationException/>\n", Misconfigured, "UnknownOperationException", ""),
         (404, None, "application/json", r#"{"Output":{"__type":"com.amazon.coral.service#UnknownOperationException","message":null},"Version":"1.0"}"#, Misconfigured, "UnknownOperationException", ""),
-        (413, None, "", "", TooLarge, "http_413", "no answer of Kinesis (status 413"),
+        (413, None, "", "", TooLarge, "http_413", "the request is too large (status 413"),
         (400, None, JSON, r#"{"__type":"ResourceInUseException","message":"Stream x under account 0 not ACTIVE"}"#, Unavailable, "ResourceInUseException", "Stream x"),
         (500, None, "", "", Unavailable, "http_500", "no answer"),
         // moto, with authentication enforced and without.
         (400, None, JSON, r#"{"__type": "InvalidArgumentException", "message": "Records size exceeds 5 MB limit"}"#, TooLarge, "InvalidArgumentException", "Records size"),
         (403, None, "text/xml", "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<ErrorResponse xmlns=\"http://iam\">\n<Errors><Error><Code>SignatureDoesNotMatch</Code><Message>The request signature we calculated doesn&apos;t match</Message></Error></Errors></ErrorResponse>", Signature, "SignatureDoesNotMatch", "The request signature we calculated doesn't"),
-        (403, None, "text/xml", "<ErrorResponse><Errors><Error><Code>InvalidClientTokenId</Code><Message>x</Message></Error></Errors></ErrorResponse>", Credentials, "InvalidClientTokenId", "x"),
+        (403, None, "text/html; charset=utf-8", "<ErrorResponse><Errors><Error><Code>InvalidClientTokenId</Code><Message>x</Message></Error></Errors></ErrorResponse>", Credentials, "InvalidClientTokenId", "x"),
         (500, None, HTML, "<!doctype html>\n<html lang=en>\n<title>500 Internal Server Error</title>", Unavailable, "http_500", "a web page, perhaps of a captive portal or a proxy (status 500, text/html): \"500 Internal"),
         // Things in between.
         (403, None, HTML, "<html><head><TITLE>Log in</TITLE></head><Code>AccessDenied</Code></html>", Unknown, "http_403", "a web page, perhaps of a captive portal or a proxy (status 403, text/html): \"Log in\""),

@@ -114,8 +114,8 @@ pub(crate) fn answering(answer: impl Into<Vec<u8>>) -> Handler {
 pub(crate) fn options() -> HttpOptions {
     HttpOptions {
         proxy: ProxyOption::Never,
-        connect_timeout: Duration::from_secs(3),
-        progress_timeout: Duration::from_millis(400),
+        connect_timeout: Duration::from_secs(10),
+        progress_timeout: Duration::from_secs(10),
         ..HttpOptions::new(Clock::new())
     }
 }

@@ -1,4 +1,4 @@
-//! Where keys come from: one [`chain`], one file a provider. The rules are those of AWS's own tools; a provider says found, passed over (and why), or broken.
+//! Where keys come from: one chain ([`Chain`]), one file a provider. The rules are those of AWS's own tools; a provider says found, passed over (and why), or broken.
 //!
 //! Nothing here shows a secret: not an error, not `Debug`. Files are read when credentials are asked for the first time and at each refresh, never in between.
 
