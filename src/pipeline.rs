@@ -298,7 +298,7 @@ impl<D: Disk> Pipeline<D> {
             }
             None => true,
         });
-        let throttled = outcomes.iter().any(|outcome| *outcome == Outcome::Retry(RetryReason::Throttled));
+        let throttled = outcomes.contains(&Outcome::Retry(RetryReason::Throttled));
         batch.outcomes = outcomes;
         batch.outcomes.clear();
         if stored == 0 {

@@ -1,4 +1,5 @@
-//! Records leave: what a request is ([`batch`]), how it is written and its answer read ([`put_records`]), what became of it ([`outcome`]), when to try again ([`backoff`]), and where to ([`endpoint`]).
+//! Records leave: what a request is ([`batch`]), how it is written and its answer read ([`put_records`], [`classify`]), what became of it ([`outcome`]),
+//! when to try again ([`backoff`]), how large and which part of it ([`size_limit`], [`bisection`]), and where to ([`endpoint`]).
 
 pub mod backoff;
 pub mod batch;

@@ -199,7 +199,11 @@ mod tests {
         let bytes = block.finish(Position(position), accepted).to_vec();
         let header = Header::decode(bytes[..HEADER_SIZE].try_into().unwrap());
         assert!(packer.takes(&header));
-        packer.take(&header, |out| -> Result<(), ()> { Ok(out.extend_from_slice(&bytes[HEADER_SIZE..])) }).unwrap();
+        let read = |out: &mut Vec<u8>| -> Result<(), ()> {
+            out.extend_from_slice(&bytes[HEADER_SIZE..]);
+            Ok(())
+        };
+        packer.take(&header, read).unwrap();
     }
 
     fn records(batch: &mut Batch) -> Vec<(String, String)> {

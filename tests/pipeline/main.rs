@@ -1,5 +1,7 @@
 //! The core without network, clock or disk: scripted answers first, then seeded faults of every kind. `PIPELINE_SEED=n cargo test --test pipeline` repeats one.
 
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
 mod bench;
 
 use std::time::Duration;
