@@ -102,7 +102,7 @@ def lines_without_a_time_get_the_time_of_their_arrival():
     records = ship("stamped", lines=lines)
     after = time.time_ns()
     stored = [split(record.data)[0].rpartition(b" ") for record in records]
-    assert sorted(line for line, _, _ in stored) == sorted(lines)
+    assert sorted(line for line, _, _ in stored) == sorted(lines), f"other lines than sent, one: {stored[0]}"
     assert all(before <= int(stamp) <= after for _, _, stamp in stored), f"a stamp outside {before}..{after}"
 
 

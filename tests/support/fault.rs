@@ -25,7 +25,7 @@ pub enum Fault {
     ServiceUnavailable,
     /// 500 `InternalFailure`; nothing is stored.
     InternalFailure,
-    /// 403 `AccessDeniedException`'s usual 400; nothing is stored.
+    /// 400 `AccessDeniedException`, as of a key without a policy; nothing is stored.
     AccessDenied,
     /// 400 `ExpiredTokenException`; nothing is stored.
     ExpiredToken,
