@@ -112,13 +112,14 @@ def a_missing_stream_ends_with_1_and_is_named_with_its_region():
 
 
 def what_the_service_calls_invalid_is_told_in_its_words():
-    """A record of 2 MiB is more than this server takes; nothing can be stored, so the configuration is at fault and the lines are not dropped."""
+    """A record over 1 MiB is more than this server takes; nothing can be stored, so the configuration is at fault and no line is dropped for it."""
     create_stream(KINESIS, "invalid")
+    lines = [b'text,host=a words="%s" %d' % (b"0123456789" * 300, i) for i in range(1, 1200)]
     config = '[packing]\npack = "lines"\nbuffer = "4MiB"\n[delivery]\nrecord_size = "2MiB"\nrequest_size = "4MiB"\n[spool]\nhot_size = "8MiB"\n'
     config += '[partition]\nmethod = "static"\nkey = "k"\n'
-    finished = run(URL, "invalid", "--deadline", "5s", config=config, lines=telegraf_lines(40_000), limit=60)
-    expect_code(finished, 75)
-    expect_words(finished.stderr, "1048576")
+    finished = run(URL, "invalid", "--deadline", "5s", config=config, lines=lines, limit=60)
+    expect_code(finished, 78)
+    expect_words(first_line(finished), "ValidationException", "less than or equal to 1048576", "1199 lines")
     assert read_stream(KINESIS, "invalid") == []
 
 
