@@ -5,7 +5,6 @@ use std::sync::PoisonError;
 use super::output::Output;
 use super::report::Reporter;
 use super::{Shared, State};
-use crate::aws::http::HttpCounts;
 use crate::config::Destination;
 use crate::counters::RejectReason;
 use crate::input::intake::Rejection;
@@ -13,8 +12,8 @@ use crate::kinesis::batch::{Batch, Record};
 use crate::kinesis::outcome::Reply;
 use crate::pipeline::Step;
 
-/// Delivers until the run has ended; returns what the network cost.
-pub(super) fn deliver(shared: &Shared, mut output: Output, request_size: usize, destination: Option<&Destination>) -> HttpCounts {
+/// Delivers until the run has ended.
+pub(super) fn deliver(shared: &Shared, mut output: Output, request_size: usize, destination: Option<&Destination>) {
     let mut batch = Batch::new(request_size);
     let mut reporter = Reporter::new(shared.log.clone(), destination.cloned());
     let mut state = shared.lock();
@@ -24,7 +23,9 @@ pub(super) fn deliver(shared: &Shared, mut output: Output, request_size: usize, 
             Ok(Step::Send) => {
                 drop(state);
                 let reply = output.send(&mut batch, &shared.clock);
+                let counts = output.counts();
                 state = shared.lock();
+                state.http = counts;
                 if state.ended.is_none() {
                     take_reply(shared, &mut state, &mut batch, reply, &mut reporter);
                     shared.space.notify_one();
@@ -41,8 +42,6 @@ pub(super) fn deliver(shared: &Shared, mut output: Output, request_size: usize, 
             Err(error) => fail(shared, &mut state, format!("the spool failed: {error}")),
         }
     }
-    drop(state);
-    output.counts()
 }
 
 fn take_reply(shared: &Shared, state: &mut State, batch: &mut Batch, reply: Result<Reply, String>, reporter: &mut Reporter) {

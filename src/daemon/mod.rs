@@ -18,6 +18,7 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::aws::http::HttpCounts;
 use crate::config::{Config, MissingStream};
 use crate::counters::{Counters, InputCounters};
 use crate::ending::{Cause, Ending};
@@ -74,6 +75,7 @@ struct State {
     pipeline: Pipeline<RamDisk>,
     input: InputCounters,
     input_kind: InputKind,
+    http: HttpCounts,
     /// The input is not read any longer.
     input_over: bool,
     shutdown_timeout: Duration,
@@ -120,6 +122,7 @@ pub fn run(config: &Config, input: Input, output: Output, mut run: Run) -> io::R
             pipeline: pipeline(config, clock.now()),
             input: InputCounters::default(),
             input_kind: kind,
+            http: HttpCounts::default(),
             input_over: false,
             shutdown_timeout: config.delivery.shutdown_timeout,
             error: None,
@@ -144,13 +147,12 @@ pub fn run(config: &Config, input: Input, output: Output, mut run: Run) -> io::R
     let sending = Arc::clone(&shared);
     let (request_size, destination) = (config.delivery.request_size, config.destination.clone());
     let thread = std::thread::Builder::new().name("delivery".into());
-    let delivery = thread.spawn(move || delivery::deliver(&sending, output, request_size, destination.as_ref()))?;
+    thread.spawn(move || delivery::deliver(&sending, output, request_size, destination.as_ref()))?;
     watch(&shared, &mut run);
-    let counts = if delivery.is_finished() { delivery.join().unwrap_or_default() } else { Default::default() };
     let mut state = shared.lock();
     let ending = state.ended.take().expect("watch returns when the run has ended");
     let (counters, input): (Counters, InputCounters) = (state.pipeline.counters().clone(), state.input.clone());
-    Ok(Summary { ending, counters, input, http: counts, time: clock.now().mono })
+    Ok(Summary { ending, counters, input, http: state.http, time: clock.now().mono })
 }
 
 /// Bytes that one record may have: it must fit a request as well.

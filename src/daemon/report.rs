@@ -83,7 +83,7 @@ pub struct Summary {
     pub counters: Counters,
     /// What the input counted.
     pub input: InputCounters,
-    /// What the network cost; zeros when a send was left behind.
+    /// What the network cost until the last answer.
     pub http: HttpCounts,
     /// From process start to here.
     pub time: Duration,

@@ -15,8 +15,12 @@ use crate::random::Random;
 use crate::spool::block::{BLOCK_LINES_MAX, Entry, Header, Position, entries};
 use crate::time::{Deadline, Now};
 
-/// Lines in the buffer at once, however short they are.
-pub const LINES_MAX: usize = 4 * BLOCK_LINES_MAX as usize;
+/// Lines in a buffer of this many bytes at once, however short they are: some four blocks' worth, or one for each 64 bytes.
+pub const fn lines_max(buffer: usize) -> usize {
+    let (least, by_size) = (4 * BLOCK_LINES_MAX as usize, buffer / 64);
+    if by_size > least { by_size } else { least }
+}
+
 /// A UUID as text, in bytes.
 pub const UUID_SIZE: usize = uuid::fmt::Hyphenated::LENGTH;
 
@@ -61,7 +65,7 @@ impl Packer {
         Packer {
             options,
             buffer: Vec::with_capacity(options.buffer),
-            lines: Vec::with_capacity(LINES_MAX),
+            lines: Vec::with_capacity(lines_max(options.buffer)),
             left: 0,
             draining: false,
             oldest: Duration::ZERO,
@@ -72,7 +76,7 @@ impl Packer {
     pub fn takes(&self, header: &Header) -> bool {
         !self.draining
             && self.buffer.len() + header.size <= self.options.buffer
-            && self.lines.len() + header.lines as usize <= LINES_MAX
+            && self.lines.len() + header.lines as usize <= lines_max(self.options.buffer)
             && !(self.options.pack == Pack::Metric && self.lines.len() >= RECORDS_MAX)
     }
 
