@@ -90,9 +90,14 @@ pub const SHOWN_LINE_MAX: usize = 160;
 /// Bytes of a configuration or shared credentials file.
 pub const FILE_SIZE_MAX: u64 = 1 << 20;
 
-/// Bytes of the largest block when lines have at most `line_size` bytes before they are stamped.
+/// Bytes of a block before its lines. The format stands at the head of `spool/block.rs`.
+pub const BLOCK_HEADER_SIZE: usize = 24;
+/// Bytes of a line's entry in a block before its key.
+pub const BLOCK_ENTRY_HEADER_SIZE: usize = 6;
+
+/// Bytes of the largest block when lines have at most `line_size` bytes before they are stamped: one may still go in just below `BLOCK_SIZE`.
 pub const fn block_size_max(line_size: usize) -> usize {
-    crate::spool::block::block_size_max(line_size + STAMP_SIZE_MAX)
+    BLOCK_SIZE + BLOCK_ENTRY_HEADER_SIZE + PARTITION_KEY_SIZE_MAX + line_size + STAMP_SIZE_MAX
 }
 
 // A default line must fit a default record, and a default record's lines a default request.

@@ -74,10 +74,6 @@ const LAYERS: &[(&str, u8)] = &[
     ("lib", 4),
 ];
 
-/// Names that stand for no dependency of behaviour: types that one layer shares with the one below on purpose, each with its reason.
-const EXCEPTIONS: &[(&str, &str, &str)] =
-    &[("limits", "spool::block", "the size of a block is computed beside its format and asserted beside the other bounds")];
-
 #[test]
 fn what_is_banned_stands_nowhere_but_where_it_belongs() {
     let mut found = Vec::new();
@@ -102,8 +98,7 @@ fn a_file_imports_from_its_own_layer_or_below() {
         let own = layer(&module).unwrap_or_else(|| panic!("{path} has no layer: add it to LAYERS in tests/tidy.rs"));
         for (number, line) in product_lines(&text) {
             for import in imports(line) {
-                let exempt = EXCEPTIONS.iter().any(|(from, to, _)| *from == module && import.starts_with(to));
-                if layer(&import).is_some_and(|layer| layer > own) && !exempt {
+                if layer(&import).is_some_and(|layer| layer > own) {
                     found.push(format!("{path}:{number}: layer {own} imports {import} of layer {}", layer(&import).unwrap()));
                 }
             }

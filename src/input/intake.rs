@@ -62,13 +62,12 @@ struct Taker {
 impl Intake {
     /// All its memory is allocated here.
     pub fn new(options: IntakeOptions) -> Intake {
-        let line_size = options.line_size + STAMP_SIZE_MAX;
         Intake {
             reader: LineReader::new(options.line_size),
-            block: BlockBuilder::new(line_size),
+            block: BlockBuilder::new(options.line_size),
             taker: Taker {
                 key: String::with_capacity(PARTITION_KEY_SIZE_MAX),
-                stamped: Vec::with_capacity(line_size),
+                stamped: Vec::with_capacity(options.line_size + STAMP_SIZE_MAX),
                 counters: InputCounters::default(),
                 options,
             },

@@ -10,12 +10,9 @@
 
 use std::time::Duration;
 
-use crate::limits::{BLOCK_SIZE, PARTITION_KEY_SIZE_MAX};
+pub use crate::limits::{BLOCK_ENTRY_HEADER_SIZE as ENTRY_HEADER_SIZE, BLOCK_HEADER_SIZE as HEADER_SIZE};
+use crate::limits::{BLOCK_SIZE, PARTITION_KEY_SIZE_MAX, block_size_max};
 
-/// Bytes before the entries.
-pub const HEADER_SIZE: usize = 24;
-/// Bytes of an entry before its key.
-pub const ENTRY_HEADER_SIZE: usize = 6;
 /// Lines in one block, so that an index of them has a bound however short they are.
 pub const BLOCK_LINES_MAX: u32 = 1024;
 const SAME_KEY: u16 = u16::MAX;
@@ -33,11 +30,6 @@ impl Position {
     }
 }
 
-/// The largest block when no line is longer than `line_size` (stamp included): a line may still go in just below `BLOCK_SIZE`.
-pub const fn block_size_max(line_size: usize) -> usize {
-    BLOCK_SIZE + ENTRY_HEADER_SIZE + PARTITION_KEY_SIZE_MAX + line_size
-}
-
 /// Collects lines into one buffer that is used again for each block.
 #[derive(Debug)]
 pub struct BlockBuilder {
@@ -47,7 +39,7 @@ pub struct BlockBuilder {
 }
 
 impl BlockBuilder {
-    /// For lines of at most `line_size` bytes (stamp included).
+    /// For lines of at most `line_size` bytes before they are stamped.
     pub fn new(line_size: usize) -> BlockBuilder {
         let mut builder = BlockBuilder { buffer: Vec::with_capacity(block_size_max(line_size)), lines: 0, last_key: (0, 0) };
         builder.clear();

@@ -10,11 +10,12 @@ use rustls::time_provider::TimeProvider;
 use rustls::{CertificateError, ClientConfig, ClientConnection, RootCertStore, Stream};
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport, TransportAdapter};
 
-use super::agent::TLS_OUTPUT_BUFFER_SIZE;
 use super::counts::{Counts, add};
 use super::error::{HttpErrorKind, TlsProblem, Unconnected};
 use crate::time::TlsClock;
 
+/// Bytes of the output buffer below TLS, which hands over one record at a time.
+pub(super) const TLS_OUTPUT_BUFFER_SIZE: usize = 16 << 10;
 /// Bytes that TLS adds to a record at most (29 with the suites of rustls): a full output buffer must fit the socket's, or each one costs a second, tiny packet.
 const RECORD_OVERHEAD: usize = 64;
 /// Sessions that may be resumed; one endpoint is all there is.
