@@ -40,7 +40,8 @@ fn run(options: &Options, clock: Clock) -> ExitCode {
         Ok(output) => output,
         Err(error) => return fail(ending::CONFIG, &error),
     };
-    let status = std::io::stderr().is_terminal() && config.log.level == Level::Warn;
+    // Not over the lines that somebody types.
+    let status = std::io::stderr().is_terminal() && !std::io::stdin().is_terminal() && config.log.level == Level::Warn;
     let finished = stdin::open().and_then(|input| {
         let run = Run { clock, log: log.clone(), signals: Signals::listen()?, status };
         daemon::run(&config, input, output, run)

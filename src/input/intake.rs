@@ -4,6 +4,8 @@
 //! loop { let n = input.read(intake.space())?; intake.filled(n); while intake.next_block(now, …) { pipeline.accept(now, intake.block()) } }
 //! ```
 
+use memchr::memchr;
+
 use crate::config::Timestamp;
 use crate::counters::{InputCounters, RejectReason};
 use crate::input::line_reader::{Item, LineReader, Tail};
@@ -94,14 +96,21 @@ impl Intake {
     pub fn next_block(&mut self, now: Now, reject: &mut dyn FnMut(Rejection<'_>)) -> bool {
         self.block.clear();
         while !self.block.is_full() {
+            let may_rewind = self.reader.may_rewind();
             let taken = match self.reader.next_item() {
                 None => break,
                 Some(Item::Line(line)) => self.taker.take(now, line, &mut self.block),
                 Some(Item::Bad { bytes, reason }) => Err(Rejection { reason, column: 1, line: bytes }),
             };
-            if let Err(rejection) = taken {
+            let Err(rejection) = taken else { continue };
+            let swallowed = may_rewind && rejection.reason == RejectReason::TrailingText && memchr(b'\n', rejection.line).is_some();
+            // A string that was never closed ran on to the next line's quote: only the line that it stands in is bad.
+            if !swallowed {
                 self.taker.counters.rejected.add(rejection.reason, 1);
                 reject(rejection);
+            } else if let Some(line) = self.reader.rewind() {
+                self.taker.counters.rejected.add(RejectReason::UnterminatedString, 1);
+                reject(Rejection { reason: RejectReason::UnterminatedString, column: 1, line });
             }
         }
         self.taker.counters.skipped = self.reader.skipped();
@@ -143,5 +152,78 @@ impl Taker {
         self.counters.timestamp_guessed += u64::from(stamp && now.wall_is_wrong());
         self.counters.partition_key_cut += u64::from(cut);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::line::partition_key::PartitionMethod;
+    use crate::spool::block::{HEADER_SIZE, Position, entries};
+    use std::time::Duration;
+
+    const NOW: Now = Now { mono: Duration::ZERO, wall: Duration::from_secs(1_800_000_000) };
+
+    fn intake(partition: PartitionMethod, timestamp: Timestamp) -> Intake {
+        Intake::new(IntakeOptions { line_size: 1000, timestamp, partition, format: Format::Influx, record_size: 300 })
+    }
+
+    /// Accepted lines with their keys, and rejected ones with their reasons.
+    fn take(intake: &mut Intake, input: &str) -> (Vec<(String, String)>, Vec<(RejectReason, String)>) {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        intake.space()[..input.len()].copy_from_slice(input.as_bytes());
+        intake.filled(input.len());
+        intake.end(Tail::Reject);
+        let (mut lines, mut rejected) = (Vec::new(), Vec::new());
+        while intake.next_block(NOW, &mut |rejection| rejected.push((rejection.reason, text(rejection.line)))) {
+            let block = intake.block().finish(Position(0), NOW.mono).to_vec();
+            let part = |start: u32, size: usize| text(&block[start as usize..][..size]);
+            lines.extend(entries(&block, HEADER_SIZE).map(|e| (part(e.key_start, e.key_size.into()), part(e.line_start, e.line_size as usize))));
+        }
+        (lines, rejected)
+    }
+
+    fn lines(input: &str) -> (Vec<String>, Vec<(RejectReason, String)>) {
+        let (lines, rejected) = take(&mut intake(PartitionMethod::Random, Timestamp::Keep), input);
+        (lines.into_iter().map(|(_, line)| line).collect(), rejected)
+    }
+
+    #[test]
+    fn a_string_that_is_never_closed_does_not_take_the_next_line_with_it() {
+        let (accepted, rejected) = lines("a s=\"cut 1\nb s=\"whole\" 2\nc v=1 3\n");
+        assert_eq!(accepted, ["b s=\"whole\" 2", "c v=1 3"]);
+        assert_eq!(rejected, [(RejectReason::UnterminatedString, "a s=\"cut 1".to_owned())]);
+    }
+
+    #[test]
+    fn a_string_with_newlines_in_a_line_that_is_bad_for_another_reason_is_rejected_whole() {
+        let (accepted, rejected) = lines("log text=\"first\nretry count=3\nlast\" 12x\nc v=1 3\n");
+        assert_eq!(accepted, ["c v=1 3"]);
+        assert_eq!(rejected.len(), 1);
+        assert_eq!(rejected[0].0, RejectReason::InvalidTimestamp);
+    }
+
+    #[test]
+    fn many_cut_strings_in_a_row_cost_each_its_own_line() {
+        let input: String = (0..60).map(|i| format!("m{i} s=\"cut\n")).collect::<String>() + "good v=1\n";
+        let (accepted, rejected) = lines(&input);
+        assert_eq!((accepted, rejected.len()), (vec!["good v=1".to_owned()], 60));
+    }
+
+    #[test]
+    fn a_line_without_a_timestamp_gets_the_arrival_time_and_one_with_keeps_its_own() {
+        let mut intake = intake(PartitionMethod::Measurement, Timestamp::Stamp);
+        let (lines, _) = take(&mut intake, "cpu v=1\nmem v=2 5\n");
+        let expected = [("cpu", "cpu v=1 1800000000000000000"), ("mem", "mem v=2 5")];
+        assert_eq!(lines, expected.map(|(key, line)| (key.to_owned(), line.to_owned())));
+        assert_eq!((intake.counters().stamped, intake.counters().timestamp_guessed), (1, 0));
+    }
+
+    #[test]
+    fn a_line_that_no_record_can_hold_is_too_large_with_key_stamp_and_newline_counted() {
+        // 300 = a UUID of 36 + the line + 20 of the stamp + a newline.
+        let line = |size: usize| format!("m s=\"{}\"", "x".repeat(size - 6));
+        let accepted = |size: usize| take(&mut intake(PartitionMethod::Random, Timestamp::Stamp), &(line(size) + "\n")).0.len();
+        assert_eq!((accepted(243), accepted(244)), (1, 0));
     }
 }

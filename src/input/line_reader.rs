@@ -5,7 +5,7 @@
 //! backslash (how many precede does not matter), inside strings a backslash skips one byte, and a quote opens a string only right after the unescaped
 //! `=` of a field. A quote in a measurement, a tag or a field key means nothing.
 //!
-//! It does not judge lines; the scanner does. What always holds: no allocation after `new`; every byte is looked at a bounded number of times, however
+//! It does not judge lines; the scanner does, and may say that a string was closed by another line's quote (`rewind`). What always holds: no allocation after `new`; every byte is looked at a bounded number of times, however
 //! the bytes arrive; the same bytes give the same items in whatever pieces they come; an item is at most `line_size` bytes; no damage reaches further than
 //! `line_size` bytes, since a string that is still open there ends at its first newline.
 
@@ -30,7 +30,15 @@ pub struct LineReader {
     skipping: bool,
     tail: Option<Tail>,
     skipped: u64,
+    /// The last line given out, until `space` moves the bytes.
+    given: Option<(usize, usize)>,
+    /// `rewind`s since the end that the first of them reached was passed again.
+    rewinds: u8,
+    rewound_end: usize,
 }
+
+/// `LineReader::rewind`s over the same bytes: a bound on how often a byte is looked at.
+const REWINDS_MAX: u8 = 8;
 
 /// What [`LineReader::next_item`] found.
 #[derive(Debug, PartialEq, Eq)]
@@ -67,6 +75,9 @@ impl LineReader {
             skipping: false,
             tail: None,
             skipped: 0,
+            given: None,
+            rewinds: 0,
+            rewound_end: 0,
         }
     }
 
@@ -81,8 +92,10 @@ impl LineReader {
         if self.start > 0 {
             self.buffer.copy_within(self.start..self.end, 0);
             self.end -= self.start;
+            self.rewound_end = self.rewound_end.saturating_sub(self.start);
             self.start = 0;
         }
+        self.given = None;
         &mut self.buffer[self.end..]
     }
 
@@ -103,12 +116,35 @@ impl LineReader {
     /// The next line, or `None`: more bytes are needed, or after `end`, nothing is left.
     pub fn next_item(&mut self) -> Option<Item<'_>> {
         let found = self.find()?;
+        self.given = (found.reason.is_none()).then_some((found.begin, found.begin + found.size));
         let bytes = &self.buffer[found.begin..found.begin + found.size.min(self.line_size())];
         Some(match found.reason {
             None if found.size > bytes.len() => Item::Bad { bytes, reason: RejectReason::TooLong },
             None => Item::Line(bytes),
             Some(reason) => Item::Bad { bytes, reason },
         })
+    }
+
+    /// The line that `next_item` gave last holds a newline and is no line: the quote that closed its string may be one that opens another's. Reads on behind
+    /// its first newline; returns the bytes before it, or `None` where there is nothing to go back to, or (`may_rewind`) it was done too often.
+    pub fn rewind(&mut self) -> Option<&[u8]> {
+        let (begin, end) = self.given.take()?;
+        let newline = begin + memchr(b'\n', &self.buffer[begin..end])?;
+        if begin >= self.rewound_end {
+            (self.rewinds, self.rewound_end) = (0, self.start);
+        }
+        if self.rewinds == REWINDS_MAX {
+            return None;
+        }
+        self.rewinds += 1;
+        self.start = newline + 1;
+        self.progress = Progress::default();
+        Some(&self.buffer[begin..newline])
+    }
+
+    /// Whether the line that `next_item` gives next may be taken back.
+    pub fn may_rewind(&self) -> bool {
+        self.start >= self.rewound_end || self.rewinds < REWINDS_MAX
     }
 
     /// Blank lines and comments skipped so far.
