@@ -127,7 +127,7 @@ pub fn help() -> String {
         };
         let default = default.map_or(String::new(), |default| format!(" (default: {default})"));
         let left = format!("{name} {}", flag.value);
-        out.push_str(&format!("  {left:<29} {}{default}\n", flag.doc));
+        out.push_str(&format!("  {left:<30} {}{default}\n", flag.doc));
     }
     out.push_str(
         "\nTIME is a number with ms, s, m, h or d: 500ms, 10s, 1h30m. Every other setting is a key of the file.\n\
