@@ -199,6 +199,68 @@ fn refused_credentials_are_found_again_once_and_then_it_is_a_refusal() {
 }
 
 #[test]
+fn a_wrong_clock_does_not_hide_that_the_credentials_have_changed() {
+    let mut bench = Bench::new(Options::default());
+    bench.accept(0..1);
+    bench.close();
+    bench.send();
+    let server = bench.now.wall + Duration::from_secs(86_400);
+    bench.fail_with(Class::Signature, |failure| failure.date = Some(server));
+    bench.send();
+    bench.fail_with(Class::Credentials, |failure| failure.date = Some(server));
+    assert_eq!(bench.poll(), Step::Send, "after the clock, the credentials are tried once");
+    assert!(bench.batch.fresh_credentials);
+    bench.answer(&[Outcome::Stored]);
+    assert_eq!(bench.poll(), Step::Closed);
+}
+
+#[test]
+fn what_may_be_mended_at_once_is_no_refusal_until_it_was_tried() {
+    for (class, mends) in
+        [(Class::Signature, true), (Class::Credentials, true), (Class::TooLarge, true), (Class::Denied, true), (Class::StreamMissing, false)]
+    {
+        let mut bench = Bench::new(Options { line_size: 1000, ..Options::default() });
+        bench.accept(0..40);
+        bench.flush();
+        bench.send();
+        bench.fail(class);
+        assert_eq!(bench.pipeline.is_refused(), !mends, "{class:?}");
+        if mends {
+            bench.send();
+            assert!(!bench.pipeline.is_refused(), "{class:?}: the answer is still to come");
+        }
+    }
+}
+
+#[test]
+fn a_refusal_is_in_doubt_while_it_is_tried_again() {
+    let mut bench = Bench::new(Options::default());
+    bench.accept(0..1);
+    bench.flush();
+    bench.send();
+    bench.fail(Class::StreamMissing);
+    assert!(bench.pipeline.is_refused());
+    bench.advance(Duration::from_secs(900));
+    bench.send();
+    assert!(!bench.pipeline.is_refused());
+    bench.answer(&[Outcome::Stored]);
+    assert!(!bench.pipeline.is_refused());
+}
+
+#[test]
+fn a_run_that_ends_while_it_mends_something_was_not_refused() {
+    let mut bench = Bench::new(Options { deadline: Some(Duration::from_secs(104)), ..Options::default() });
+    bench.accept(0..1);
+    bench.close();
+    bench.send();
+    let server = bench.now.wall + Duration::from_secs(86_400);
+    bench.fail_with(Class::Signature, |failure| failure.date = Some(server));
+    bench.send();
+    bench.advance(Duration::from_secs(4));
+    assert_eq!((bench.poll(), bench.pipeline.end().code()), (Step::Closed, 75));
+}
+
+#[test]
 fn a_server_that_lies_about_the_time_is_not_asked_in_a_tight_loop() {
     let mut bench = Bench::new(Options::default());
     bench.accept(0..1);
