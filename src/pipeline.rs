@@ -349,7 +349,7 @@ impl<D: Disk> Pipeline<D> {
             }
             Class::TooLarge => return self.on_invalid(now, batch, failure, set_aside),
             Class::TimedOut => self.size.timed_out(bytes),
-            Class::Broken => _ = self.size.broke(now, bytes),
+            Class::Broken => self.size.broke(now, bytes),
             _ if self.may_correct(now, batch, &failure) => return self.mend(failure),
             _ => {}
         }
