@@ -171,7 +171,7 @@ impl<D: Disk> Pipeline<D> {
             return Ok(Step::Wait(earlier(Some(until), self.limit())));
         }
         let records = self.bisection.as_ref().map_or(usize::MAX, Bisection::chunk);
-        self.counters.resent += batch.narrow(records, self.size.get());
+        batch.narrow(records, self.size.get());
         self.counters.requests += 1;
         batch.sign_at = self.skew.apply(now.wall);
         self.sending = true;
@@ -182,6 +182,9 @@ impl<D: Disk> Pipeline<D> {
     pub fn on_reply(&mut self, now: Now, batch: &mut Batch, reply: Reply, set_aside: &mut dyn FnMut(RejectReason, Record<'_>)) -> io::Result<()> {
         batch.fresh_credentials = false;
         self.sending = false;
+        if !matches!(&reply, Reply::Failed(failure) if failure.class.never_left()) {
+            self.counters.resent += batch.mark_sent();
+        }
         match reply {
             Reply::Answered => self.on_answer(now, batch, set_aside),
             Reply::Failed(failure) => self.on_failure(now, batch, failure, set_aside),
@@ -439,8 +442,12 @@ impl<D: Disk> Pipeline<D> {
         }
     }
 
-    /// One large record broke on the way again. Others go first; when this happened often enough while they passed, it is treated as too large.
+    /// One large record broke on the way again. Others go first; when this happened often enough while they passed, it is treated as too large. In strict
+    /// ordering nothing goes first, so nothing can blame it.
     fn on_broken_alone(&mut self, batch: &mut Batch, set_aside: &mut dyn FnMut(RejectReason, Record<'_>)) {
+        if self.options.ordering == Ordering::Strict {
+            return;
+        }
         if batch.len() == 1 {
             self.trouble.suspicious = true;
             return;

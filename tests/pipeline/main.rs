@@ -45,6 +45,26 @@ fn failed_records_lead_and_newer_ones_fill_unless_the_ordering_is_strict() {
 }
 
 #[test]
+fn records_that_never_left_are_not_sent_again_and_are_joined_by_newer_ones_in_any_ordering() {
+    for class in [Class::Unreachable, Class::NoCredentials] {
+        let mut bench = Bench::new(Options { ordering: Ordering::Strict, ..Options::default() });
+        bench.accept(0..2);
+        bench.flush();
+        bench.send();
+        bench.fail(class);
+        bench.accept(2..4);
+        bench.flush();
+        assert_eq!(bench.send(), [0, 1, 2, 3]);
+        assert_eq!(bench.pipeline.counters().resent, 0, "{class:?}");
+        bench.fail(Class::Broken);
+        bench.flush();
+        bench.send();
+        bench.answer(&[Outcome::Stored; 4]);
+        assert_eq!((bench.pipeline.counters().resent, bench.pipeline.counters().requests), (4, 3), "{class:?}");
+    }
+}
+
+#[test]
 fn an_unknown_result_sends_everything_again_and_is_counted() {
     for class in [Class::Unknown, Class::Broken, Class::TimedOut] {
         let mut bench = Bench::new(Options::default());
@@ -307,6 +327,20 @@ fn a_large_record_that_always_breaks_is_too_large_once_smaller_ones_passed_in_be
     bench.run_to_the_end();
     assert_eq!(bench.set_aside, [(RejectReason::TooLarge, 0)]);
     assert_eq!(bench.stored.len(), 29 + 40);
+}
+
+#[test]
+fn in_strict_ordering_a_large_record_that_breaks_stays_in_front() {
+    let mut bench = Bench::new(Options { line_size: 20_000, request_size: 30_000, ordering: Ordering::Strict, ..Options::default() });
+    bench.accept(0..3);
+    bench.close();
+    for _ in 0..10 {
+        assert_eq!(bench.send(), [0]);
+        bench.fail(Class::Broken);
+        bench.advance(Duration::from_secs(30));
+    }
+    bench.run_to_the_end();
+    assert_eq!((bench.stored.len(), bench.set_aside.len()), (3, 0));
 }
 
 #[test]
