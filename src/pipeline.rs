@@ -101,6 +101,8 @@ pub struct Pipeline<D> {
     pressed: bool,
     /// Lines in the batch.
     open_lines: u64,
+    /// A request was sent and not answered.
+    in_flight: bool,
     counters: Counters,
 }
 
@@ -120,6 +122,7 @@ impl<D: Disk> Pipeline<D> {
             closing: None,
             pressed: false,
             open_lines: 0,
+            in_flight: false,
             counters: Counters::default(),
         }
     }
@@ -168,12 +171,14 @@ impl<D: Disk> Pipeline<D> {
         self.counters.resent += batch.narrow(records, self.size.get());
         self.counters.requests += 1;
         batch.sign_at = self.skew.apply(now.wall);
+        self.in_flight = true;
         Ok(Step::Send)
     }
 
     /// Takes the answer to the request that `poll` asked for. `set_aside` is told each record that is given up.
     pub fn on_reply(&mut self, now: Now, batch: &mut Batch, reply: Reply, set_aside: &mut dyn FnMut(RejectReason, Record<'_>)) -> io::Result<()> {
         batch.fresh_credentials = false;
+        self.in_flight = false;
         match reply {
             Reply::Answered => self.on_answer(now, batch, set_aside),
             Reply::Failed(failure) => self.on_failure(now, batch, failure, set_aside),
@@ -222,7 +227,7 @@ impl<D: Disk> Pipeline<D> {
         let cause = match self.failure() {
             _ if waiting == 0 && eof => Cause::Delivered,
             Some(failure) if is_refusal(failure.class) => Cause::Refused(failure.clone()),
-            failure => Cause::Undelivered { eof, failure: failure.cloned() },
+            failure => Cause::Undelivered { eof, failure: failure.cloned(), in_flight: self.in_flight },
         };
         let handed_back = self.options.deadline.is_some();
         let lines = if handed_back { &mut self.counters.handed_back } else { &mut self.counters.dropped_at_end };
