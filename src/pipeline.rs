@@ -68,7 +68,9 @@ struct Closing {
     eof: bool,
     /// What remains has until then.
     limit: Option<Deadline>,
-    /// A request was refused since.
+    /// A request was sent since.
+    asked: bool,
+    /// It was refused.
     refused: bool,
 }
 
@@ -142,7 +144,7 @@ impl<D: Disk> Pipeline<D> {
         match &mut self.closing {
             Some(closing) => closing.limit = earlier(closing.limit, limit),
             None => {
-                self.closing = Some(Closing { eof, limit, refused: false });
+                self.closing = Some(Closing { eof, limit, asked: false, refused: false });
                 self.backoff.forget_wait();
             }
         }
@@ -150,7 +152,7 @@ impl<D: Disk> Pipeline<D> {
 
     /// Nothing can be delivered, the input cannot be read on, and whoever wrote it still has it: the run ends with the refusal.
     pub fn give_up(&mut self) {
-        self.closing = Some(Closing { eof: false, limit: None, refused: true });
+        self.closing = Some(Closing { eof: false, limit: None, asked: true, refused: true });
     }
 
     /// What to do next. `batch` is always the same one.
@@ -172,6 +174,9 @@ impl<D: Disk> Pipeline<D> {
         self.counters.requests += 1;
         batch.sign_at = self.skew.apply(now.wall);
         self.in_flight = true;
+        if let Some(closing) = &mut self.closing {
+            closing.asked = true;
+        }
         Ok(Step::Send)
     }
 
@@ -364,8 +369,11 @@ impl<D: Disk> Pipeline<D> {
     fn fail(&mut self, now: Now, failure: Failure) {
         self.backoff.stored_nothing(now, failure.class, failure.retry_after, &mut self.random);
         self.trouble.corrected = false;
-        if let Some(closing) = &mut self.closing {
-            closing.refused |= is_refusal(failure.class);
+        match &mut self.closing {
+            Some(closing) if closing.asked => closing.refused |= is_refusal(failure.class),
+            // An answer to what was asked before the end of the input: what remains is tried once more.
+            Some(_) => self.backoff.forget_wait(),
+            None => {}
         }
         self.trouble.last = Some(failure);
     }
