@@ -40,6 +40,8 @@ pub enum Cause {
     },
     /// Reading the input or writing the output failed.
     Io(String),
+    /// Whoever read the records of a dry run has left, as `head` does: no more of them are wanted.
+    Unwanted,
 }
 
 /// The end of a run.
@@ -57,7 +59,7 @@ impl Ending {
     /// The process's exit code.
     pub fn code(&self) -> u8 {
         match &self.cause {
-            Cause::Delivered => 0,
+            Cause::Delivered | Cause::Unwanted => 0,
             Cause::Refused(failure) => match failure.class {
                 Class::StreamMissing => NO_STREAM,
                 Class::Misconfigured | Class::Invalid | Class::TooLarge => CONFIG,
@@ -71,7 +73,7 @@ impl Ending {
     /// The whole reason in one line of printable ASCII, at most `FIRST_LINE_SIZE_MAX` bytes. Empty when all went well.
     pub fn reason(&self, destination: Option<&Destination>) -> String {
         let mut text = match &self.cause {
-            Cause::Delivered => return String::new(),
+            Cause::Delivered | Cause::Unwanted => return String::new(),
             Cause::Refused(failure) => refused(failure, destination),
             Cause::Undelivered { eof, failure, in_flight } => {
                 let left = self.undelivered(*eof);
