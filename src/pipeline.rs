@@ -68,7 +68,9 @@ struct Closing {
     eof: bool,
     /// What remains has until then.
     limit: Option<Deadline>,
-    /// A request was refused since.
+    /// A request was sent since.
+    asked: bool,
+    /// It was refused.
     refused: bool,
 }
 
@@ -102,10 +104,10 @@ pub struct Pipeline<D> {
     closing: Option<Closing>,
     /// The spool was full since lines last left the packer.
     pressed: bool,
-    /// A request is on its way.
-    sending: bool,
     /// Lines in the batch.
     open_lines: u64,
+    /// A request was sent and not answered.
+    in_flight: bool,
     counters: Counters,
 }
 
@@ -124,8 +126,8 @@ impl<D: Disk> Pipeline<D> {
             trouble: Trouble::default(),
             closing: None,
             pressed: false,
-            sending: false,
             open_lines: 0,
+            in_flight: false,
             counters: Counters::default(),
         }
     }
@@ -145,7 +147,7 @@ impl<D: Disk> Pipeline<D> {
         match &mut self.closing {
             Some(closing) => closing.limit = earlier(closing.limit, limit),
             None => {
-                self.closing = Some(Closing { eof, limit, refused: false });
+                self.closing = Some(Closing { eof, limit, asked: false, refused: false });
                 self.backoff.forget_wait();
             }
         }
@@ -153,7 +155,7 @@ impl<D: Disk> Pipeline<D> {
 
     /// Nothing can be delivered, the input cannot be read on, and whoever wrote it still has it: the run ends with the refusal.
     pub fn give_up(&mut self) {
-        self.closing = Some(Closing { eof: false, limit: None, refused: true });
+        self.closing = Some(Closing { eof: false, limit: None, asked: true, refused: true });
     }
 
     /// What to do next. `batch` is always the same one.
@@ -174,14 +176,17 @@ impl<D: Disk> Pipeline<D> {
         batch.narrow(records, self.size.get());
         self.counters.requests += 1;
         batch.sign_at = self.skew.apply(now.wall);
-        self.sending = true;
+        self.in_flight = true;
+        if let Some(closing) = &mut self.closing {
+            closing.asked = true;
+        }
         Ok(Step::Send)
     }
 
     /// Takes the answer to the request that `poll` asked for. `set_aside` is told each record that is given up.
     pub fn on_reply(&mut self, now: Now, batch: &mut Batch, reply: Reply, set_aside: &mut dyn FnMut(RejectReason, Record<'_>)) -> io::Result<()> {
         batch.fresh_credentials = false;
-        self.sending = false;
+        self.in_flight = false;
         if !matches!(&reply, Reply::Failed(failure) if failure.class.never_left()) {
             self.counters.resent += batch.mark_sent();
         }
@@ -223,7 +228,7 @@ impl<D: Disk> Pipeline<D> {
 
     /// Whether the service refuses everything until a person mends something, and nothing is on its way that may tell otherwise.
     pub fn is_refused(&self) -> bool {
-        !self.sending && self.refusal().is_some()
+        !self.in_flight && self.refusal().is_some()
     }
 
     /// How the run ends if it ends now, and the books with it: what waits is handed back (with a deadline) or dropped.
@@ -233,7 +238,7 @@ impl<D: Disk> Pipeline<D> {
         let cause = match self.refusal() {
             _ if waiting == 0 && eof => Cause::Delivered,
             Some(refusal) => Cause::Refused(refusal.clone()),
-            None => Cause::Undelivered { eof, failure: self.failure().cloned() },
+            None => Cause::Undelivered { eof, failure: self.failure().cloned(), in_flight: self.in_flight },
         };
         let handed_back = self.options.deadline.is_some();
         let lines = if handed_back { &mut self.counters.handed_back } else { &mut self.counters.dropped_at_end };
@@ -375,8 +380,11 @@ impl<D: Disk> Pipeline<D> {
     fn fail(&mut self, now: Now, failure: Failure) {
         self.backoff.stored_nothing(now, failure.class, failure.retry_after, &mut self.random);
         (self.trouble.mending, self.trouble.clock_corrected) = (false, false);
-        if let Some(closing) = &mut self.closing {
-            closing.refused |= is_refusal(failure.class);
+        match &mut self.closing {
+            Some(closing) if closing.asked => closing.refused |= is_refusal(failure.class),
+            // An answer to what was asked before the end of the input: what remains is tried once more.
+            Some(_) => self.backoff.forget_wait(),
+            None => {}
         }
         self.trouble.last = Some(failure);
     }

@@ -4,6 +4,7 @@ use std::io::{ErrorKind, Read};
 use std::sync::PoisonError;
 
 use super::Shared;
+use crate::ending::Cause;
 use crate::input::intake::Intake;
 use crate::input::stdin::InputKind;
 use crate::spool::spool::Full;
@@ -17,7 +18,7 @@ pub(super) fn read(shared: &Shared, mut reader: Box<dyn Read + Send>, mut intake
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
             Err(error) => {
                 let mut state = shared.lock();
-                state.error = Some(format!("reading the input failed: {error}"));
+                state.cut_short = Some(Cause::Io(format!("reading the input failed: {error}")));
                 return close(shared, &mut state, false);
             }
         };
@@ -71,7 +72,7 @@ fn hand_over(shared: &Shared, intake: &mut Intake) -> bool {
                     state = shared.space.wait(state).unwrap_or_else(PoisonError::into_inner);
                 }
                 Err(error) => {
-                    state.error = Some(format!("the spool failed: {error}"));
+                    state.cut_short = Some(Cause::Io(format!("the spool failed: {error}")));
                     shared.end(&mut state);
                     return false;
                 }

@@ -79,8 +79,8 @@ struct State {
     /// The input is not read any longer.
     input_over: bool,
     shutdown_timeout: Duration,
-    /// Reading or writing failed; the run ends with this.
-    error: Option<String>,
+    /// Reading or writing failed, or nobody reads; the run ends with this.
+    cut_short: Option<Cause>,
     ended: Option<Ending>,
 }
 
@@ -93,8 +93,8 @@ impl Shared {
     fn end(&self, state: &mut State) {
         if state.ended.is_none() {
             let mut ending = state.pipeline.end();
-            if let Some(error) = state.error.take() {
-                ending.cause = Cause::Io(error);
+            if let Some(cause) = state.cut_short.take() {
+                ending.cause = cause;
             }
             state.ended = Some(ending);
         }
@@ -125,7 +125,7 @@ pub fn run(config: &Config, input: Input, output: Output, mut run: Run) -> io::R
             http: HttpCounts::default(),
             input_over: false,
             shutdown_timeout: config.delivery.shutdown_timeout,
-            error: None,
+            cut_short: None,
             ended: None,
         }),
         work: Condvar::new(),

@@ -38,7 +38,7 @@ impl Reporter {
                 if !said {
                     let lasts = now.mono.saturating_sub(since).as_secs();
                     let lasting = if lasts >= 60 { format!(", for {lasts} s now") } else { String::new() };
-                    self.log.warn(format_args!("{}: {failure}; {waiting} lines wait, trying again{lasting}", self.place()));
+                    self.log.warn(format_args!("{}: {failure}; {} not delivered yet, trying again{lasting}", self.place(), Lines(waiting)));
                     self.said = Some((failure.class, now.mono));
                 } else {
                     self.log.debug(format_args!("{}: {failure}", self.place()));
@@ -94,8 +94,8 @@ impl Summary {
     pub fn say(&self, log: &Log) {
         let (c, i) = (&self.counters, &self.input);
         if i.timestamp_guessed > 0 {
-            let lines = i.timestamp_guessed;
-            log.warn(format_args!("{lines} lines without a timestamp got one from a clock that cannot be right (it is before this build)"));
+            let lines = Lines(i.timestamp_guessed);
+            log.warn(format_args!("{lines} without a timestamp got one from a clock that cannot be right (it is before this build)"));
         }
         if i.partition_key_cut > 0 {
             log.warn(format_args!("{} partition keys were cut to 256 UTF-16 units", i.partition_key_cut));
@@ -127,7 +127,20 @@ impl Summary {
             c.dropped_at_end,
             c.handed_back
         ));
-        log.info(format_args!("{} connections, {} bytes sent, {} received", self.http.connects, self.http.bytes_out, self.http.bytes_in));
+        let h = &self.http;
+        log.info(format_args!(
+            "{} connections, {} bytes sent, {} received, {} requests repeated since a kept connection was dead",
+            h.connects, h.bytes_out, h.bytes_in, h.reused_retries
+        ));
+    }
+}
+
+/// `1 line`, `2 lines`.
+struct Lines(u64);
+
+impl fmt::Display for Lines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.0, if self.0 == 1 { "line" } else { "lines" })
     }
 }
 
