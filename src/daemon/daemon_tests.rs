@@ -14,8 +14,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 fn config(arguments: &[&str]) -> Config {
     let Command::Run(options) = cli::parse(arguments.iter().map(Into::into)).unwrap() else { panic!("no run") };
-    let keys = [("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"), ("AWS_SECRET_ACCESS_KEY", "secret")];
-    config::load(&options, &Environment::from_pairs(&keys), |_| Err(io::ErrorKind::NotFound.into())).unwrap()
+    config::load(&options, &environment(), |_| Err(io::ErrorKind::NotFound.into())).unwrap()
+}
+
+fn environment() -> Environment {
+    Environment::from_pairs(&[("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"), ("AWS_SECRET_ACCESS_KEY", "secret")])
 }
 
 fn quiet() -> Run {
@@ -71,7 +74,7 @@ fn somebody_who_ends_a_run_that_he_typed_into_waits_the_shutdown_timeout_and_no_
         let config = config(&["--stream", "s", "--region", "r", "--endpoint-url", closed, "--deadline", deadline, "--shutdown-timeout", "300ms"]);
         let run_options = quiet();
         run_options.signals.interrupted();
-        let sender = Sender::new(&config, config.destination.clone().unwrap(), Environment::from_pairs(&[]), run_options.clock).unwrap();
+        let sender = Sender::new(&config, config.destination.clone().unwrap(), environment(), run_options.clock).unwrap();
         let input = Input { reader: Box::new(reader), kind: InputKind::Terminal };
         let summary = ends(move || run(&config, input, Output::Kinesis(Box::new(sender)), run_options));
         assert!(summary.time < Duration::from_secs(1), "{:?}", summary.time);
