@@ -123,3 +123,16 @@ fn a_dry_run_needs_nothing_that_the_environment_gets_wrong() {
     assert_eq!((finished.stderr.as_str(), finished.stdout.split(|b| *b == b'\n').count()), ("", 2));
     assert_eq!(kinegraf().args(["--dry-run"]).run().assert_code(0).stdout, b"");
 }
+
+#[test]
+fn a_dry_run_waits_for_a_reader_who_takes_his_time() {
+    // As into a pager: what remains after the end of the input is for the reader, however long he reads.
+    let mut child = command(&["--dry-run", "--shutdown-timeout", "100ms"], Stdio::piped(), Stdio::piped());
+    let mut stdin = child.stdin.take().unwrap();
+    let writer = std::thread::spawn(move || stdin.write_all(&lines::joined(&lines::telegraf(5, 3_000))));
+    std::thread::sleep(std::time::Duration::from_millis(800));
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), String::from_utf8(output.stderr).unwrap().as_str()), (Some(0), ""));
+    assert_eq!(output.stdout.split(|b| *b == b'\n').count(), 3_001);
+    writer.join().unwrap().unwrap();
+}
