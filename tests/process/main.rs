@@ -17,6 +17,7 @@ mod endings;
 mod faults;
 mod four_failures;
 mod invalid;
+mod limits;
 mod nasty;
 mod refusals;
 mod signals;

@@ -155,3 +155,17 @@ fn a_key_that_starts_to_work_again_before_the_end_of_the_pipe_loses_nothing() {
     running.wait().assert_code(0);
     server.assert_stored(STREAM, &lines);
 }
+
+#[test]
+fn passwords_in_addresses_are_not_shown() {
+    let proxy = kinegraf()
+        .env("HTTPS_PROXY", "http://user:hunter2@127.0.0.1:9")
+        .env("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+        .env("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
+    let proxy = proxy.args(["--region", REGION, "--stream", STREAM, "--endpoint-url", "https://kinesis.nonexistent.invalid"]);
+    let finished = proxy.args(["-vv", "--deadline", "400ms"]).stdin(input(1).1).run().assert_code(75);
+    assert!(!finished.stderr.contains("hunter2"), "{}", finished.stderr);
+    let userinfo = kinegraf().args(["--region", REGION, "--stream", STREAM, "--endpoint-url", "https://user:hunter2@kinesis.nonexistent.invalid"]);
+    let finished = userinfo.stdin(input(1).1).run().assert_code(64);
+    assert!(!finished.stderr.contains("hunter2"), "{}", finished.stderr);
+}

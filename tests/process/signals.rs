@@ -58,7 +58,7 @@ fn sigterm_before_the_end_of_a_pipe_reads_on_for_four_seconds_and_no_longer() {
     let time = ended(&mut running, told);
     let finished = running.wait().assert_code(75);
     assert_between(time, 3_900, 4_000);
-    assert_reason(&finished, &["the end of the input was not seen", "every line read was delivered"]);
+    assert_reason(&finished, &["the end of the input was not seen", "every line accepted was delivered"]);
     server.assert_stored(STREAM, &sent);
 }
 
