@@ -91,7 +91,7 @@ const FLAGS: [Flag; 18] = [
     flag("--region", None, "REGION", Action::Key(Id::Region), "its region; else AWS_REGION"),
     flag("--endpoint-url", None, "URL", Action::Key(Id::EndpointUrl), "another address of Kinesis"),
     flag("--profile", None, "NAME", Action::Key(Id::Profile), "profile of the shared credential files"),
-    flag("--partition", None, "METHOD", Action::Partition, "random, static=KEY, tag=KEY[,DEFAULT], measurement"),
+    flag("--partition", None, "METHOD", Action::Partition, "random|static=KEY|tag=KEY[,DEFAULT]|measurement"),
     flag("--format", None, "FORMAT", Action::Key(Id::DataFormat), "what record data looks like: influx"),
     flag("--pack", None, "HOW", Action::Key(Id::Pack), "lines a record: metric (one), lines (of one key)"),
     flag("--content-encoding", None, "HOW", Action::Key(Id::ContentEncoding), "encoding of record data: identity"),

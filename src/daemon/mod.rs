@@ -80,6 +80,8 @@ struct State {
     /// The input is not read any longer.
     input_over: bool,
     shutdown_timeout: Duration,
+    /// What remains at the end of the input has all the time it needs: a file waits for nobody, and whoever reads a dry run takes his time.
+    patient: bool,
     /// Reading or writing failed, or nobody reads; the run ends with this.
     cut_short: Option<Cause>,
     ended: Option<Ending>,
@@ -106,10 +108,10 @@ impl Shared {
 }
 
 impl State {
-    /// No more input: what remains has the time that its kind allows.
+    /// No more input: what remains has the time that its end allows.
     fn close_input(&mut self, now: Now, eof: bool) {
         self.input_over = true;
-        let unlimited = self.pipeline.has_deadline() || (self.input_kind == InputKind::RegularFile && eof);
+        let unlimited = self.pipeline.has_deadline() || (self.patient && eof);
         let limit = (!unlimited).then_some(Deadline(now.mono + self.shutdown_timeout));
         self.pipeline.close(eof, limit);
     }
@@ -132,6 +134,7 @@ pub fn run(config: &Config, input: Input, output: Output, mut run: Run) -> io::R
             http: HttpCounts::default(),
             input_over: false,
             shutdown_timeout: config.delivery.shutdown_timeout,
+            patient: kind == InputKind::RegularFile || config.dry_run,
             cut_short: None,
             ended: None,
         }),
