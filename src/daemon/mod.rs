@@ -145,13 +145,7 @@ pub fn run(config: &Config, input: Input, output: Output, mut run: Run) -> io::R
         log: run.log.clone(),
         rejects: Mutex::new(Rejects::new(run.log.clone(), config.input.rejected.clone().map(|path| (path, config.input.rejected_size)))),
     });
-    let intake = Intake::new(IntakeOptions {
-        line_size: config.input.line_size,
-        timestamp: config.input.timestamp,
-        partition: config.partition.clone(),
-        format: config.format,
-        record_size: record_size(config),
-    });
+    let intake = intake(config);
     start(&shared, "input", move |shared| intake_loop::read(shared, input.reader, intake))?;
     let (request_size, destination) = (config.delivery.request_size, config.destination.clone());
     start(&shared, "delivery", move |shared| delivery::deliver(shared, output, request_size, destination.as_ref()))?;
@@ -181,7 +175,19 @@ fn record_size(config: &Config) -> usize {
     config.delivery.record_size.min(config.delivery.request_size)
 }
 
-fn pipeline(config: &Config, now: Now) -> Pipeline<RamDisk> {
+/// The input thread's part of a run.
+pub fn intake(config: &Config) -> Intake {
+    Intake::new(IntakeOptions {
+        line_size: config.input.line_size,
+        timestamp: config.input.timestamp,
+        partition: config.partition.clone(),
+        format: config.format,
+        record_size: record_size(config),
+    })
+}
+
+/// The core of a run.
+pub fn pipeline(config: &Config, now: Now) -> Pipeline<RamDisk> {
     let spool = SpoolOptions { size: config.spool.hot_size, segment_size: config.spool.segment_size };
     let packer = PackerOptions {
         pack: config.packing.pack,

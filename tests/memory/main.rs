@@ -1,0 +1,11 @@
+//! Memory: what is allocated ([`allocations`]: no line allocates, a request allocates a fixed number of times, no buffer outgrows its sum) and what the
+//! program holds ([`resident`]: as much after five million lines as after two hundred thousand).
+//!
+//! The allocations counted are those of the test's own thread, so each of these tests goes the whole way in one thread; the loopback Kinesis has others.
+
+mod allocations;
+mod harness;
+mod resident;
+
+#[path = "../support/mod.rs"]
+mod support;
