@@ -3,6 +3,8 @@
 //!
 //! The allocations counted are those of the test's own thread, so each of these tests goes the whole way in one thread; the loopback Kinesis has others.
 
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
 mod allocations;
 mod harness;
 mod resident;
