@@ -35,9 +35,13 @@ pub enum Cause {
         eof: bool,
         /// What the last request came back with.
         failure: Option<Failure>,
+        /// A request was still waiting for its answer.
+        in_flight: bool,
     },
     /// Reading the input or writing the output failed.
     Io(String),
+    /// Whoever read the records of a dry run has left, as `head` does: no more of them are wanted.
+    Unwanted,
 }
 
 /// The end of a run.
@@ -55,7 +59,7 @@ impl Ending {
     /// The process's exit code.
     pub fn code(&self) -> u8 {
         match &self.cause {
-            Cause::Delivered => 0,
+            Cause::Delivered | Cause::Unwanted => 0,
             Cause::Refused(failure) => match failure.class {
                 Class::StreamMissing => NO_STREAM,
                 Class::Misconfigured | Class::Invalid | Class::TooLarge => CONFIG,
@@ -69,9 +73,16 @@ impl Ending {
     /// The whole reason in one line of printable ASCII, at most `FIRST_LINE_SIZE_MAX` bytes. Empty when all went well.
     pub fn reason(&self, destination: Option<&Destination>) -> String {
         let mut text = match &self.cause {
-            Cause::Delivered => return String::new(),
+            Cause::Delivered | Cause::Unwanted => return String::new(),
             Cause::Refused(failure) => refused(failure, destination),
-            Cause::Undelivered { eof, failure } => self.undelivered(*eof, failure.as_ref(), destination),
+            Cause::Undelivered { eof, failure, in_flight } => {
+                let left = self.undelivered(*eof);
+                match failure {
+                    Some(failure) => format!("{left}; last answer of {}: {failure}", place(destination)),
+                    None if *in_flight => format!("{left}; no answer yet of {}", place(destination)),
+                    None => left,
+                }
+            }
             Cause::Io(text) => text.clone(),
         };
         if self.waiting > 0 && !matches!(self.cause, Cause::Undelivered { .. }) {
@@ -80,13 +91,10 @@ impl Ending {
         ascii(&text, FIRST_LINE_SIZE_MAX)
     }
 
-    fn undelivered(&self, eof: bool, failure: Option<&Failure>, destination: Option<&Destination>) -> String {
-        let left = if self.waiting > 0 { self.left() } else { "every line read was delivered".into() };
+    fn undelivered(&self, eof: bool) -> String {
+        let left = if self.waiting > 0 { self.left() } else { "every line accepted was delivered".into() };
         let end = if eof { "" } else { "the end of the input was not seen; " };
-        match failure {
-            Some(failure) => format!("not delivered in time: {end}{left}; last answer of {}: {failure}", place(destination)),
-            None => format!("not delivered in time: {end}{left}"),
-        }
+        format!("not delivered in time: {end}{left}")
     }
 
     fn left(&self) -> String {

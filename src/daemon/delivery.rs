@@ -7,6 +7,7 @@ use super::report::Reporter;
 use super::{Shared, State};
 use crate::config::Destination;
 use crate::counters::RejectReason;
+use crate::ending::Cause;
 use crate::input::intake::Rejection;
 use crate::kinesis::batch::{Batch, Record};
 use crate::kinesis::outcome::Reply;
@@ -39,29 +40,29 @@ pub(super) fn deliver(shared: &Shared, mut output: Output, request_size: usize, 
                 };
             }
             Ok(Step::Closed) => shared.end(&mut state),
-            Err(error) => fail(shared, &mut state, format!("the spool failed: {error}")),
+            Err(error) => cut_short(shared, &mut state, Cause::Io(format!("the spool failed: {error}"))),
         }
     }
 }
 
-fn take_reply(shared: &Shared, state: &mut State, batch: &mut Batch, reply: Result<Reply, String>, reporter: &mut Reporter) {
+fn take_reply(shared: &Shared, state: &mut State, batch: &mut Batch, reply: Result<Reply, Cause>, reporter: &mut Reporter) {
     let reply = match reply {
         Ok(reply) => reply,
-        Err(error) => return fail(shared, state, error),
+        Err(cause) => return cut_short(shared, state, cause),
     };
     let now = shared.clock.now();
-    let (failed_before, sent) = (state.pipeline.failure().is_some(), batch.window());
+    let sent = batch.window();
     let mut set_aside = |reason: RejectReason, record: Record<'_>| {
         let rejection = Rejection { reason, column: 1, line: record.data.strip_suffix(b"\n").unwrap_or(record.data) };
         shared.rejects.lock().unwrap_or_else(PoisonError::into_inner).add(now, &rejection);
     };
     if let Err(error) = state.pipeline.on_reply(now, batch, reply, &mut set_aside) {
-        return fail(shared, state, format!("the spool failed: {error}"));
+        return cut_short(shared, state, Cause::Io(format!("the spool failed: {error}")));
     }
-    reporter.answered(now, &state.pipeline, failed_before, sent);
+    reporter.answered(now, &state.pipeline, sent);
 }
 
-fn fail(shared: &Shared, state: &mut State, error: String) {
-    state.error = Some(error);
+fn cut_short(shared: &Shared, state: &mut State, cause: Cause) {
+    state.cut_short = Some(cause);
     shared.end(state);
 }

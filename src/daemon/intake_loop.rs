@@ -4,6 +4,7 @@ use std::io::{ErrorKind, Read};
 use std::sync::PoisonError;
 
 use super::Shared;
+use crate::ending::Cause;
 use crate::input::intake::Intake;
 use crate::input::stdin::InputKind;
 use crate::spool::spool::Full;
@@ -17,7 +18,7 @@ pub(super) fn read(shared: &Shared, mut reader: Box<dyn Read + Send>, mut intake
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
             Err(error) => {
                 let mut state = shared.lock();
-                state.error = Some(format!("reading the input failed: {error}"));
+                state.cut_short = Some(Cause::Io(format!("reading the input failed: {error}")));
                 return close(shared, &mut state, false);
             }
         };
@@ -61,17 +62,21 @@ fn hand_over(shared: &Shared, intake: &mut Intake) -> bool {
             match state.pipeline.accept(shared.clock.now(), intake.block()) {
                 Ok(Ok(())) => break,
                 Ok(Err(Full)) => {
-                    shared.work.notify_one();
                     // Whoever wrote this input still has it, so the run need not wait for a person.
                     let offered_again = state.pipeline.has_deadline() || state.input_kind == InputKind::RegularFile;
-                    if offered_again && state.pipeline.is_refused() {
+                    let give_up = offered_again && state.pipeline.is_refused();
+                    if give_up {
                         state.pipeline.give_up();
+                    }
+                    // It lets lines leave before their time, or ends the run.
+                    shared.work.notify_one();
+                    if give_up {
                         return false;
                     }
                     state = shared.space.wait(state).unwrap_or_else(PoisonError::into_inner);
                 }
                 Err(error) => {
-                    state.error = Some(format!("the spool failed: {error}"));
+                    state.cut_short = Some(Cause::Io(format!("the spool failed: {error}")));
                     shared.end(&mut state);
                     return false;
                 }

@@ -1,12 +1,13 @@
 //! Where requests go: to Kinesis, or (with `--dry-run`) to standard output as one JSON object a record.
 
 use std::fmt;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::aws::http::HttpCounts;
+use crate::ending::Cause;
 use crate::kinesis::batch::Batch;
 use crate::kinesis::outcome::{Outcome, Reply};
 use crate::sender::Sender;
@@ -21,12 +22,15 @@ pub enum Output {
 }
 
 impl Output {
-    /// Sends the batch's window. An error is one of writing the output; the network's are replies.
-    pub(super) fn send(&mut self, batch: &mut Batch, clock: &Clock) -> Result<Reply, String> {
+    /// Sends the batch's window. An error is one of writing the output, which ends the run; the network's are replies.
+    pub(super) fn send(&mut self, batch: &mut Batch, clock: &Clock) -> Result<Reply, Cause> {
         match self {
             Output::Kinesis(sender) => Ok(sender.send(batch, clock)),
             Output::DryRun(out) => {
-                print(batch, out).map_err(|error| format!("writing the records to standard output failed: {error}"))?;
+                print(batch, out).map_err(|error| match error.kind() {
+                    ErrorKind::BrokenPipe => Cause::Unwanted,
+                    _ => Cause::Io(format!("writing the records to standard output failed: {error}")),
+                })?;
                 batch.outcomes.clear();
                 batch.outcomes.resize(batch.window(), Outcome::Stored);
                 Ok(Reply::Answered)
