@@ -35,7 +35,9 @@ enum Input {
 impl Program {
     /// `built` is `env!("CARGO_BIN_EXE_kinegraf")`, which only integration tests know; `KINEGRAF_BIN` wins over it.
     pub fn new(built: &str) -> Program {
-        Program::exactly(std::env::var_os("KINEGRAF_BIN").unwrap_or_else(|| OsString::from(built)))
+        let named = std::env::var_os("KINEGRAF_BIN").unwrap_or_else(|| OsString::from(built));
+        // It runs in a directory of its own, from which a relative path would be another.
+        Program::exactly(std::path::absolute(&named).unwrap_or_else(|_| PathBuf::from(&named)))
     }
 
     /// This very file.
