@@ -83,14 +83,16 @@ fn answers_that_trickle_or_come_late_count() {
 #[test]
 fn a_middlebox_that_breaks_large_requests_gets_smaller_ones() {
     let server = Server::start(Options::default());
-    server.change(|service| service.conditions.request_bytes_max = Some(60_000));
+    server.change(|service| service.conditions.request_bytes_max = Some(120_000));
+    let dir = TempDir::new();
+    let config = dir.file("kinegraf.toml", "[delivery]\nrequest_size = \"128KiB\"\n[input]\nline_size = 4096\n");
     let lines: Vec<_> = (0..300).map(|i| lines::of_size(i, 2_000)).collect();
-    let program = to(&server).args(["-v", "--shutdown-timeout", "120s"]);
+    let program = to(&server).args(["-v", "--shutdown-timeout", "120s", "--config"]).args([config]);
     program.stdin(lines::joined(&lines)).run().assert_code(0);
     server.assert_stored(STREAM, &lines);
     let requests = server.counts().requests;
-    assert!(requests < 60, "it learns: {requests} requests");
-    assert!(server.exchanges().iter().filter(|exchange| exchange.acknowledged).all(|exchange| exchange.body_size <= 60_000));
+    assert!(requests < 30, "it learns: {requests} requests");
+    assert!(server.exchanges().iter().filter(|exchange| exchange.acknowledged).all(|exchange| exchange.body_size <= 120_000));
 }
 
 #[test]

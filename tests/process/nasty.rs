@@ -133,7 +133,7 @@ fn requests_are_filled_to_the_byte_and_never_over() {
     let (server, dir) = (Server::start(Options::default()), TempDir::new());
     let lines: Vec<Vec<u8>> = (0..40).map(|i| lines::of_size(i, 1_024 - "edge-00".len() - 1)).collect();
     let config = dir.file("kinegraf.toml", "[delivery]\nrequest_size = \"8KiB\"\n[input]\nline_size = 4096\n");
-    to(&server).args(["--config"]).args([config]).stdin(super::support::lines::joined(&lines)).run().assert_code(0);
+    to(&server).args(["--config"]).args([config]).stdin(lines::joined(&lines)).run().assert_code(0);
     assert_eq!(server.assert_stored(STREAM, &lines), 0);
     let sizes: Vec<usize> = server.exchanges().iter().map(|e| e.records.iter().map(|r| r.data.len() + r.key.len()).sum()).collect();
     assert_eq!(sizes, [8192; 5]);
