@@ -125,3 +125,19 @@ fn an_answer_without_end_is_not_read_for_ever_nor_kept() {
     server.assert_stored(STREAM, &lines);
     assert!(finished.peak_rss < 24 << 20, "{} bytes", finished.peak_rss);
 }
+
+#[test]
+fn a_line_that_breaks_every_connection_is_set_aside_when_others_pass_and_holds_nobody_up() {
+    let (server, dir) = (Server::start(Options::default()), TempDir::new());
+    server.change(|service| service.conditions.request_bytes_max = Some(60_000));
+    let rejected = dir.path().join("rejected");
+    let config = dir.file("kinegraf.toml", format!("[input]\nrejected = \"{}\"\n[delivery]\nrequest_size = \"128KiB\"\n", rejected.display()));
+    let mut all: Vec<_> = (0..400).map(|i| lines::of_size(i, 2_000)).collect();
+    all.insert(50, lines::of_size(1000, 70_000));
+    let program = to(&server).args(["-v", "--shutdown-timeout", "50s", "--config"]).args([&config]);
+    let finished = program.stdin(lines::joined(&all)).run().assert_code(0);
+    let large = all.remove(50);
+    server.assert_stored(STREAM, &all);
+    assert_eq!(summed(&finished, "lines given up"), 1);
+    assert!(memchr::memmem::find(&std::fs::read(rejected).unwrap(), &large).is_some(), "{}", finished.stderr);
+}
