@@ -152,7 +152,7 @@ pub struct Counters {
     pub record_bytes: u64,
     /// Records sent more than once, each time counted.
     pub resent: u64,
-    /// Requests sent.
+    /// Requests tried, those included for which there was no connection.
     pub requests: u64,
     /// Requests whose answer did not say what became of each record.
     pub unknown: u64,

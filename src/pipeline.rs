@@ -79,8 +79,11 @@ struct Closing {
 struct Trouble {
     /// The last request's failure; gone when anything was stored.
     last: Option<Failure>,
-    /// A correction (clock or credentials) was tried at once since the last wait.
-    corrected: bool,
+    /// What may mend it is tried at once; until that is answered it is no refusal.
+    mending: bool,
+    /// The clock was corrected since the last wait.
+    clock_corrected: bool,
+    /// When credentials were last looked for again.
     refreshed: Option<Duration>,
     /// Nothing but this batch's records was tried, and they fail: newer ones may prove that it is for what they are.
     suspicious: bool,
@@ -170,7 +173,7 @@ impl<D: Disk> Pipeline<D> {
             return Ok(Step::Wait(earlier(Some(until), self.limit())));
         }
         let records = self.bisection.as_ref().map_or(usize::MAX, Bisection::chunk);
-        self.counters.resent += batch.narrow(records, self.size.get());
+        batch.narrow(records, self.size.get());
         self.counters.requests += 1;
         batch.sign_at = self.skew.apply(now.wall);
         self.in_flight = true;
@@ -184,6 +187,9 @@ impl<D: Disk> Pipeline<D> {
     pub fn on_reply(&mut self, now: Now, batch: &mut Batch, reply: Reply, set_aside: &mut dyn FnMut(RejectReason, Record<'_>)) -> io::Result<()> {
         batch.fresh_credentials = false;
         self.in_flight = false;
+        if !matches!(&reply, Reply::Failed(failure) if failure.class.never_left()) {
+            self.counters.resent += batch.mark_sent();
+        }
         match reply {
             Reply::Answered => self.on_answer(now, batch, set_aside),
             Reply::Failed(failure) => self.on_failure(now, batch, failure, set_aside),
@@ -220,19 +226,19 @@ impl<D: Disk> Pipeline<D> {
         self.trouble.last.as_ref()
     }
 
-    /// Whether the service refuses everything until a person mends something.
+    /// Whether the service refuses everything until a person mends something, and nothing is on its way that may tell otherwise.
     pub fn is_refused(&self) -> bool {
-        self.failure().is_some_and(|failure| is_refusal(failure.class))
+        !self.in_flight && self.refusal().is_some()
     }
 
     /// How the run ends if it ends now, and the books with it: what waits is handed back (with a deadline) or dropped.
     pub fn end(&mut self) -> Ending {
         let eof = self.closing.is_some_and(|closing| closing.eof);
         let waiting = self.waiting();
-        let cause = match self.failure() {
+        let cause = match self.refusal() {
             _ if waiting == 0 && eof => Cause::Delivered,
-            Some(failure) if is_refusal(failure.class) => Cause::Refused(failure.clone()),
-            failure => Cause::Undelivered { eof, failure: failure.cloned(), in_flight: self.in_flight },
+            Some(refusal) => Cause::Refused(refusal.clone()),
+            None => Cause::Undelivered { eof, failure: self.failure().cloned(), in_flight: self.in_flight },
         };
         let handed_back = self.options.deadline.is_some();
         let lines = if handed_back { &mut self.counters.handed_back } else { &mut self.counters.dropped_at_end };
@@ -248,6 +254,11 @@ impl<D: Disk> Pipeline<D> {
     /// When the run ends, whatever is left.
     pub fn limit(&self) -> Option<Deadline> {
         earlier(self.options.deadline, self.closing.and_then(|closing| closing.limit))
+    }
+
+    /// The last failure, when only a person can mend it.
+    fn refusal(&self) -> Option<&Failure> {
+        self.failure().filter(|failure| is_refusal(failure.class) && !self.trouble.mending)
     }
 
     fn is_over(&self, now: Now) -> bool {
@@ -314,9 +325,7 @@ impl<D: Disk> Pipeline<D> {
         if stored == 0 {
             let (class, code) =
                 if throttled { (Class::Throttled, "ProvisionedThroughputExceededException") } else { (Class::Unavailable, "InternalFailure") };
-            self.trouble.last = Some(Failure { code: code.into(), message: "every record of the request failed".into(), ..failure(class) });
-            self.backoff.stored_nothing(now, class, None, &mut self.random);
-            return;
+            return self.fail(now, Failure { code: code.into(), message: "every record of the request failed".into(), ..failure(class) });
         }
         self.trouble = Trouble { refreshed: self.trouble.refreshed, ..Trouble::default() };
         self.size.stored(now, bytes);
@@ -344,16 +353,12 @@ impl<D: Disk> Pipeline<D> {
             Class::Invalid => return self.on_invalid(now, batch, failure, set_aside),
             Class::TooLarge if sent > 1 && bytes > crate::limits::REQUEST_SIZE_MIN => {
                 self.size.too_large(now, bytes);
-                self.trouble.last = Some(failure);
-                return;
+                return self.mend(failure);
             }
             Class::TooLarge => return self.on_invalid(now, batch, failure, set_aside),
             Class::TimedOut => self.size.timed_out(bytes),
-            Class::Broken => _ = self.size.broke(now, bytes),
-            _ if self.may_correct(now, batch, &failure) => {
-                self.trouble.last = Some(failure);
-                return;
-            }
+            Class::Broken => self.size.broke(now, bytes),
+            _ if self.may_correct(now, batch, &failure) => return self.mend(failure),
             _ => {}
         }
         if matches!(failure.class, Class::Broken | Class::TimedOut) && self.bisection.is_none() {
@@ -365,10 +370,16 @@ impl<D: Disk> Pipeline<D> {
         self.fail(now, failure);
     }
 
+    /// Keeps everything and tries at once what may mend it.
+    fn mend(&mut self, failure: Failure) {
+        self.trouble.last = Some(failure);
+        self.trouble.mending = true;
+    }
+
     /// Keeps everything and waits.
     fn fail(&mut self, now: Now, failure: Failure) {
         self.backoff.stored_nothing(now, failure.class, failure.retry_after, &mut self.random);
-        self.trouble.corrected = false;
+        (self.trouble.mending, self.trouble.clock_corrected) = (false, false);
         match &mut self.closing {
             Some(closing) if closing.asked => closing.refused |= is_refusal(failure.class),
             // An answer to what was asked before the end of the input: what remains is tried once more.
@@ -379,14 +390,14 @@ impl<D: Disk> Pipeline<D> {
     }
 
     /// A refused signature or key may have a cause that is mended at once: the clock, by the answer's date; credentials that changed since, by looking
-    /// for them again. Each is tried once before the next wait.
+    /// for them again. Each is tried once before the next wait, credentials at most once a minute.
     fn may_correct(&mut self, now: Now, batch: &mut Batch, failure: &Failure) -> bool {
-        if !matches!(failure.class, Class::Signature | Class::Credentials | Class::Denied) || self.trouble.corrected {
+        if !matches!(failure.class, Class::Signature | Class::Credentials | Class::Denied) {
             return false;
         }
         let signed = batch.sign_at;
-        if failure.date.is_some_and(|date| self.skew.learn(now.wall, signed, date)) {
-            self.trouble.corrected = true;
+        if !self.trouble.clock_corrected && failure.date.is_some_and(|date| self.skew.learn(now.wall, signed, date)) {
+            self.trouble.clock_corrected = true;
             return true;
         }
         let due = self.trouble.refreshed.is_none_or(|at| now.mono.saturating_sub(at) >= REFRESH_INTERVAL);
@@ -439,8 +450,12 @@ impl<D: Disk> Pipeline<D> {
         }
     }
 
-    /// One large record broke on the way again. Others go first; when this happened often enough while they passed, it is treated as too large.
+    /// One large record broke on the way again. Others go first; when this happened often enough while they passed, it is treated as too large. In strict
+    /// ordering nothing goes first, so nothing can blame it.
     fn on_broken_alone(&mut self, batch: &mut Batch, set_aside: &mut dyn FnMut(RejectReason, Record<'_>)) {
+        if self.options.ordering == Ordering::Strict {
+            return;
+        }
         if batch.len() == 1 {
             self.trouble.suspicious = true;
             return;

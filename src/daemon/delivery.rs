@@ -51,7 +51,7 @@ fn take_reply(shared: &Shared, state: &mut State, batch: &mut Batch, reply: Resu
         Err(cause) => return cut_short(shared, state, cause),
     };
     let now = shared.clock.now();
-    let (failed_before, sent) = (state.pipeline.failure().is_some(), batch.window());
+    let sent = batch.window();
     let mut set_aside = |reason: RejectReason, record: Record<'_>| {
         let rejection = Rejection { reason, column: 1, line: record.data.strip_suffix(b"\n").unwrap_or(record.data) };
         shared.rejects.lock().unwrap_or_else(PoisonError::into_inner).add(now, &rejection);
@@ -59,7 +59,7 @@ fn take_reply(shared: &Shared, state: &mut State, batch: &mut Batch, reply: Resu
     if let Err(error) = state.pipeline.on_reply(now, batch, reply, &mut set_aside) {
         return cut_short(shared, state, Cause::Io(format!("the spool failed: {error}")));
     }
-    reporter.answered(now, &state.pipeline, failed_before, sent);
+    reporter.answered(now, &state.pipeline, sent);
 }
 
 fn cut_short(shared: &Shared, state: &mut State, cause: Cause) {

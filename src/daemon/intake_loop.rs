@@ -62,11 +62,15 @@ fn hand_over(shared: &Shared, intake: &mut Intake) -> bool {
             match state.pipeline.accept(shared.clock.now(), intake.block()) {
                 Ok(Ok(())) => break,
                 Ok(Err(Full)) => {
-                    shared.work.notify_one();
                     // Whoever wrote this input still has it, so the run need not wait for a person.
                     let offered_again = state.pipeline.has_deadline() || state.input_kind == InputKind::RegularFile;
-                    if offered_again && state.pipeline.is_refused() {
+                    let give_up = offered_again && state.pipeline.is_refused();
+                    if give_up {
                         state.pipeline.give_up();
+                    }
+                    // It lets lines leave before their time, or ends the run.
+                    shared.work.notify_one();
+                    if give_up {
                         return false;
                     }
                     state = shared.space.wait(state).unwrap_or_else(PoisonError::into_inner);

@@ -15,6 +15,7 @@ mod report;
 mod signals;
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -38,7 +39,7 @@ pub use report::Summary;
 pub use signals::Signals;
 use signals::Waker;
 
-/// After SIGTERM the input is read this much longer, unless it ends before.
+/// After SIGTERM a pipe is read this much longer, unless it ends before: its sender may be ending as well and still has lines for us.
 const READ_AFTER_TERM: Duration = Duration::from_secs(4);
 /// How long the delivery thread may take to notice a limit by itself.
 const GRACE: Duration = Duration::from_millis(100);
@@ -114,6 +115,12 @@ impl State {
         let limit = (!unlimited).then_some(Deadline(now.mono + self.shutdown_timeout));
         self.pipeline.close(eof, limit);
     }
+
+    /// Asked to end: nothing more is read, and what remains has the shutdown timeout, whatever the input is.
+    fn hurry(&mut self, now: Now) {
+        self.input_over = true;
+        self.pipeline.close(false, Some(Deadline(now.mono + self.shutdown_timeout)));
+    }
 }
 
 /// Reads `input` to its end and delivers it through `output`. Returns when the run is over; a send that hangs then is left behind.
@@ -138,24 +145,29 @@ pub fn run(config: &Config, input: Input, output: Output, mut run: Run) -> io::R
         log: run.log.clone(),
         rejects: Mutex::new(Rejects::new(run.log.clone(), config.input.rejected.clone().map(|path| (path, config.input.rejected_size)))),
     });
-    let intake = Intake::new(IntakeOptions {
-        line_size: config.input.line_size,
-        timestamp: config.input.timestamp,
-        partition: config.partition.clone(),
-        format: config.format,
-        record_size: record_size(config),
-    });
-    let reading = Arc::clone(&shared);
-    std::thread::Builder::new().name("input".into()).spawn(move || intake_loop::read(&reading, input.reader, intake))?;
-    let sending = Arc::clone(&shared);
+    let intake = intake(config);
+    start(&shared, "input", move |shared| intake_loop::read(shared, input.reader, intake))?;
     let (request_size, destination) = (config.delivery.request_size, config.destination.clone());
-    let thread = std::thread::Builder::new().name("delivery".into());
-    thread.spawn(move || delivery::deliver(&sending, output, request_size, destination.as_ref()))?;
+    start(&shared, "delivery", move |shared| delivery::deliver(shared, output, request_size, destination.as_ref()))?;
     watch(&shared, &mut run);
-    let mut state = shared.lock();
-    let ending = state.ended.take().expect("watch returns when the run has ended");
+    let state = shared.lock();
+    // It stays, so that threads which are left behind change nothing and stop.
+    let ending = state.ended.clone().expect("watch returns when the run has ended");
     let (counters, input): (Counters, InputCounters) = (state.pipeline.counters().clone(), state.input.clone());
     Ok(Summary { ending, counters, input, http: state.http, time: clock.now().mono })
+}
+
+/// Starts a thread. One that panics ends the run, where the others would wait for it for ever; the release binary aborts before.
+fn start(shared: &Arc<Shared>, name: &'static str, work: impl FnOnce(&Shared) + Send + 'static) -> io::Result<()> {
+    let shared = Arc::clone(shared);
+    let guarded = move || {
+        if catch_unwind(AssertUnwindSafe(|| work(&shared))).is_err() {
+            let mut state = shared.lock();
+            state.cut_short = Some(Cause::Io(format!("the {name} thread panicked, which is a mistake in kinegraf")));
+            shared.end(&mut state);
+        }
+    };
+    std::thread::Builder::new().name(name.into()).spawn(guarded).map(drop)
 }
 
 /// Bytes that one record may have: it must fit a request as well.
@@ -163,7 +175,19 @@ fn record_size(config: &Config) -> usize {
     config.delivery.record_size.min(config.delivery.request_size)
 }
 
-fn pipeline(config: &Config, now: Now) -> Pipeline<RamDisk> {
+/// The input thread's part of a run.
+pub fn intake(config: &Config) -> Intake {
+    Intake::new(IntakeOptions {
+        line_size: config.input.line_size,
+        timestamp: config.input.timestamp,
+        partition: config.partition.clone(),
+        format: config.format,
+        record_size: record_size(config),
+    })
+}
+
+/// The core of a run.
+pub fn pipeline(config: &Config, now: Now) -> Pipeline<RamDisk> {
     let spool = SpoolOptions { size: config.spool.hot_size, segment_size: config.spool.segment_size };
     let packer = PackerOptions {
         pack: config.packing.pack,
@@ -195,20 +219,17 @@ fn watch(shared: &Shared, run: &mut Run) {
         }
         for _ in 0..run.signals.take(state.input_over || state.input_kind != InputKind::Pipe) {
             match read_until {
-                None => read_until = Some(Deadline(now.mono + READ_AFTER_TERM)),
+                None => {
+                    let reads_on = if state.input_kind == InputKind::Pipe { READ_AFTER_TERM } else { Duration::ZERO };
+                    read_until = Some(Deadline(now.mono + reads_on));
+                }
                 // Asked twice.
                 Some(_) => return shared.end(&mut state),
             }
         }
-        if let Some(until) = read_until.filter(|until| !limited && (state.input_over || until.passed(now))) {
+        if read_until.is_some_and(|until| !limited && (state.input_over || until.passed(now))) {
             limited = true;
-            if state.input_over {
-                let limit = Deadline(now.mono + state.shutdown_timeout);
-                state.pipeline.close(true, Some(limit));
-            } else {
-                debug_assert!(until.passed(now));
-                state.close_input(now, false);
-            }
+            state.hurry(now);
             shared.work.notify_all();
             shared.space.notify_all();
         }
@@ -226,3 +247,7 @@ fn watch(shared: &Shared, run: &mut Run) {
         run.signals.wait(wake.map(|wake| wake.left(shared.clock.now())));
     }
 }
+
+#[cfg(test)]
+#[path = "daemon_tests.rs"]
+mod tests;

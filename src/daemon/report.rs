@@ -1,5 +1,6 @@
 //! What a run says of itself: trouble when it begins, changes or lasts, the end of trouble, a status line for a terminal, and the books at the end.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -8,9 +9,10 @@ use crate::aws::http::HttpCounts;
 use crate::config::{Destination, Level};
 use crate::counters::{Counters, InputCounters};
 use crate::ending::Ending;
-use crate::kinesis::outcome::Class;
+use crate::kinesis::outcome::{Class, Failure};
 use crate::log::Log;
 use crate::pipeline::Pipeline;
+use crate::spool::disk::Disk;
 use crate::time::Now;
 
 const SAID_AGAIN_EVERY: Duration = Duration::from_secs(60);
@@ -19,42 +21,49 @@ const SAID_AGAIN_EVERY: Duration = Duration::from_secs(60);
 pub(super) struct Reporter {
     log: Log,
     destination: Option<Destination>,
-    said: Option<(Class, Duration)>,
+    /// Each kind of failure, when it was last said, and how often it came since. A recovery does not end that: trouble that comes and goes is one trouble.
+    said: BTreeMap<Class, (Duration, u64)>,
     since: Option<Duration>,
 }
 
 impl Reporter {
     pub(super) fn new(log: Log, destination: Option<Destination>) -> Reporter {
-        Reporter { log, destination, said: None, since: None }
+        Reporter { log, destination, said: BTreeMap::new(), since: None }
     }
 
-    /// After each answer; `failed_before` tells whether the one before it failed, `sent` how many records the request had.
-    pub(super) fn answered<D: crate::spool::disk::Disk>(&mut self, now: Now, pipeline: &Pipeline<D>, failed_before: bool, sent: usize) {
-        let (counters, waiting) = (pipeline.counters(), pipeline.waiting());
+    /// After each answer; `sent` tells how many records the request had.
+    pub(super) fn answered<D: Disk>(&mut self, now: Now, pipeline: &Pipeline<D>, sent: usize) {
         match pipeline.failure() {
-            Some(failure) => {
-                let since = *self.since.get_or_insert(now.mono);
-                let said = self.said.is_some_and(|(class, at)| class == failure.class && now.mono.saturating_sub(at) < SAID_AGAIN_EVERY);
-                if !said {
-                    let lasts = now.mono.saturating_sub(since).as_secs();
-                    let lasting = if lasts >= 60 { format!(", for {lasts} s now") } else { String::new() };
-                    self.log.warn(format_args!("{}: {failure}; {} not delivered yet, trying again{lasting}", self.place(), Lines(waiting)));
-                    self.said = Some((failure.class, now.mono));
-                } else {
-                    self.log.debug(format_args!("{}: {failure}", self.place()));
-                }
-            }
+            Some(failure) => self.failed(now, failure, pipeline.waiting()),
             None => {
-                if failed_before && let Some(since) = self.since {
-                    let lasted = now.mono.saturating_sub(since);
-                    self.log.info(format_args!("{}: delivering again after {:.1} s", self.place(), lasted.as_secs_f64()));
-                }
-                (self.said, self.since) = (None, None);
-                if self.log.says(Level::Debug) {
-                    self.log
-                        .debug(format_args!("request {}: {sent} records; {} lines delivered, {waiting} wait", counters.requests, counters.delivered));
-                }
+                self.delivering(now);
+                let (counters, waiting) = (pipeline.counters(), pipeline.waiting());
+                self.log.debug(format_args!("request {}: {sent} records; {} lines delivered, {waiting} wait", counters.requests, counters.delivered));
             }
+        }
+    }
+
+    fn failed(&mut self, now: Now, failure: &Failure, waiting: u64) {
+        let since = *self.since.get_or_insert(now.mono);
+        let said = self.said.get(&failure.class).copied();
+        if let Some((at, unsaid)) = said.filter(|(at, _)| now.mono.saturating_sub(*at) < SAID_AGAIN_EVERY) {
+            self.said.insert(failure.class, (at, unsaid + 1));
+            return self.log.debug(format_args!("{}: {failure}", self.place()));
+        }
+        self.said.insert(failure.class, (now.mono, 0));
+        let lasts = now.mono.saturating_sub(since).as_secs();
+        let lasting = if lasts >= 60 { format!(", for {lasts} s now") } else { String::new() };
+        let again = match said {
+            Some((_, unsaid)) if unsaid > 0 => format!(" ({unsaid} more times since this was said)"),
+            _ => String::new(),
+        };
+        self.log.warn(format_args!("{}: {failure}; {} not delivered yet, trying again{lasting}{again}", self.place(), Lines(waiting)));
+    }
+
+    fn delivering(&mut self, now: Now) {
+        if let Some(since) = self.since.take() {
+            let lasted = now.mono.saturating_sub(since);
+            self.log.info(format_args!("{}: delivering again after {:.1} s", self.place(), lasted.as_secs_f64()));
         }
     }
 
@@ -153,5 +162,34 @@ impl fmt::Display for Reasons<'_> {
             write!(f, "{}{reason} {lines}", if n == 0 { " (" } else { ", " })?;
         }
         if self.0.total() > 0 { f.write_str(")") } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::Hold;
+    use crate::log::tests::Sink;
+
+    fn failure(class: Class) -> Failure {
+        Failure { class, status: None, code: format!("{class:?}"), message: String::new(), retry_after: None, date: None }
+    }
+
+    #[test]
+    fn trouble_that_comes_and_goes_is_said_once_a_minute_for_each_kind() {
+        let sink = Sink::default();
+        let mut reporter = Reporter::new(Log::new(Level::Warn, Hold::No, Box::new(sink.clone())), None);
+        for tenth in 0..=600 {
+            let now = Now { mono: Duration::from_millis(100 * tenth), wall: Duration::ZERO };
+            match tenth % 3 {
+                0 => reporter.failed(now, &failure(Class::Broken), 7),
+                1 => reporter.failed(now, &failure(Class::Unreachable), 7),
+                _ => reporter.delivering(now),
+            }
+        }
+        let said: Vec<String> = sink.text().lines().map(|line| line.split(';').next().unwrap().to_owned()).collect();
+        let place = "kinegraf: warning: standard output";
+        assert_eq!(said, [format!("{place}: Broken"), format!("{place}: Unreachable"), format!("{place}: Broken")]);
+        assert!(sink.text().ends_with("(199 more times since this was said)\n"), "{}", sink.text());
     }
 }

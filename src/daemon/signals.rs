@@ -15,7 +15,6 @@ pub struct Signals {
     write: UnixStream,
     terminate: Arc<AtomicUsize>,
     interrupt: Arc<AtomicUsize>,
-    taken: usize,
 }
 
 /// Wakes the watching thread.
@@ -34,7 +33,7 @@ impl Signals {
     pub fn none() -> io::Result<Signals> {
         let (read, write) = UnixStream::pair()?;
         write.set_nonblocking(true)?;
-        Ok(Signals { read, write, terminate: Arc::default(), interrupt: Arc::default(), taken: 0 })
+        Ok(Signals { read, write, terminate: Arc::default(), interrupt: Arc::default() })
     }
 
     /// Takes SIGTERM and SIGINT over from the system's default, which would end the process at once.
@@ -56,9 +55,14 @@ impl Signals {
     /// will close the pipe when it is done.
     pub(super) fn take(&mut self, with_interrupt: bool) -> usize {
         let interrupts = self.interrupt.swap(0, Ordering::Relaxed);
-        let told = self.terminate.swap(0, Ordering::Relaxed) + if with_interrupt { interrupts } else { 0 };
-        self.taken += told;
-        told
+        self.terminate.swap(0, Ordering::Relaxed) + if with_interrupt { interrupts } else { 0 }
+    }
+
+    /// As SIGINT does.
+    #[cfg(test)]
+    pub(super) fn interrupted(&self) {
+        self.interrupt.store(1, Ordering::Relaxed);
+        Waker(self.write.try_clone().unwrap()).wake();
     }
 
     /// Sleeps until something happens or `timeout` has passed.

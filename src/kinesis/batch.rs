@@ -67,6 +67,11 @@ impl Batch {
         }
     }
 
+    /// Bytes that it holds at most for such requests: its buffer, while it is widened a second one of twice the size, and the index of its records.
+    pub const fn memory(request_size: usize) -> usize {
+        3 * request_size + RECORDS_MAX * (size_of::<Open>() + size_of::<Outcome>())
+    }
+
     /// Bytes that one more record may have, key included; `None` when there are `RECORDS_MAX` records.
     pub fn room(&self) -> Option<usize> {
         let size = if self.wide { self.request_size * 2 } else { self.request_size };
@@ -116,8 +121,8 @@ impl Batch {
     }
 
     /// Narrows the next request to leading records: at most `records` of them and `size` bytes, but one at least; a record that broke alone stays
-    /// alone. Returns how many of them were sent before.
-    pub fn narrow(&mut self, records: usize, size: usize) -> u64 {
+    /// alone.
+    pub fn narrow(&mut self, records: usize, size: usize) {
         let size = size.min(self.request_size);
         let mut sum = 0;
         let fits = self.records.iter().take(records).take_while(|record| {
@@ -125,12 +130,11 @@ impl Batch {
             sum <= size && record.broke_alone == 0
         });
         self.window = fits.count().max(1).min(self.records.len());
-        let mut resent = 0;
-        for record in &mut self.records[..self.window] {
-            resent += u64::from(record.sent);
-            record.sent = true;
-        }
-        resent
+    }
+
+    /// The request has left. Returns how many of its records had been sent before.
+    pub fn mark_sent(&mut self) -> u64 {
+        self.records[..self.window].iter_mut().map(|record| u64::from(std::mem::replace(&mut record.sent, true))).sum()
     }
 
     /// Records of the request that is to be sent or was sent last.
@@ -228,12 +232,14 @@ mod tests {
     #[test]
     fn records_that_were_not_stored_lead_and_new_ones_follow() {
         let mut batch = batch(&["one", "two", "three", "four"]);
-        assert_eq!(batch.narrow(usize::MAX, usize::MAX), 0);
+        batch.narrow(usize::MAX, usize::MAX);
+        assert_eq!(batch.mark_sent(), 0);
         batch.retain(|index, _| index % 2 == 1);
         batch.push("key", 1, Position(9), |out| out.extend_from_slice(b"five"));
         assert_eq!(data(&batch), ["two", "four", "five"]);
         assert_eq!(batch.first(), Some(Position(1)));
-        assert_eq!(batch.narrow(usize::MAX, usize::MAX), 2, "two of them are sent again");
+        batch.narrow(usize::MAX, usize::MAX);
+        assert_eq!(batch.mark_sent(), 2, "two of them are sent again");
     }
 
     #[test]

@@ -152,10 +152,10 @@ fn is_html(body: &[u8]) -> bool {
     [&b"<!doctype html"[..], b"<html"].iter().any(|tag| start.get(..tag.len()).is_some_and(|s| s.eq_ignore_ascii_case(tag)))
 }
 
-/// `com.amazonaws.kinesis.v20131202#Code:http://…` is `Code`: after the last `#`, before the first `:` that follows. Nothing else than a code passes.
+/// `com.amazonaws.kinesis.v20131202#Code:http://…` is `Code`: before the first `:`, after the last `#` there, as in Smithy. Nothing else than a code passes.
 fn bare_code(text: &str) -> Option<String> {
-    let text = text.rsplit_once('#').map_or(text, |(_, code)| code);
-    let text = text.split(':').next().unwrap_or_default().trim();
+    let text = text.split_once(':').map_or(text, |(code, _)| code);
+    let text = text.rsplit_once('#').map_or(text, |(_, code)| code).trim();
     let is_code = (1..=CODE_SIZE_MAX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
     (is_code && text.starts_with(|c: char| c.is_ascii_alphabetic())).then(|| text.to_owned())
 }

@@ -20,6 +20,7 @@ fn every_known_error_body_gets_its_class_code_and_message() {
         (400, None, JSON, r#"{"__type":"ResourceNotFoundException","message":"Stream metrics under account 123456789012 not found."}"#, StreamMissing, "ResourceNotFoundException", "Stream metrics under"),
         (400, None, JSON, r#"{"__type":"com.amazonaws.kinesis.v20131202#ProvisionedThroughputExceededException","message":"Rate exceeded"}"#, Throttled, "ProvisionedThroughputExceededException", "Rate exceeded"),
         (400, Some("ThrottlingException:http://internal.amazon.com/coral/com.amazon.coral.availability/"), JSON, "", Throttled, "ThrottlingException", ""),
+        (400, Some("com.amazonaws.kinesis.v20131202#ResourceNotFoundException:http://internal.amazon.com/coral/#x"), JSON, "{}", StreamMissing, "ResourceNotFoundException", ""),
         (400, None, JSON, r#"{"__type":"LimitExceededException"}"#, Throttled, "LimitExceededException", ""),
         (400, None, JSON, r#"{"__type":"KMSThrottlingException","message":"x"}"#, Throttled, "KMSThrottlingException", "x"),
         (400, None, JSON, r#"{"__type":"KMSDisabledException","message":"x"}"#, Misconfigured, "KMSDisabledException", "x"),

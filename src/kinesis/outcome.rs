@@ -65,6 +65,11 @@ pub enum Class {
 }
 
 impl Class {
+    /// Whether nothing of the request can have arrived.
+    pub fn never_left(self) -> bool {
+        matches!(self, Class::Unreachable | Class::NoCredentials)
+    }
+
     /// Whether only a person can mend it: the stream is missing, access is refused, or the configuration is wrong.
     pub fn is_refusal(self) -> bool {
         matches!(self, Class::Signature | Class::Credentials | Class::NoCredentials | Class::Denied | Class::StreamMissing | Class::Misconfigured)

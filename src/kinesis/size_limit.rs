@@ -1,5 +1,6 @@
-//! How many bytes the next request may have. Halves after a timeout, or when one size breaks on the way three times while smaller ones pass, or when
-//! the service calls it too large; doubles again with each success. A size that failed twice in that way is not tried again for ten minutes.
+//! How many bytes the next request may have. Halves after a timeout, or when requests break on the way three times in a row, or when the service calls
+//! one too large; doubles again with each success. A size that failed twice in that way, with smaller ones stored in between, is not tried again for ten
+//! minutes. What is as small as a request can be says nothing about size.
 
 use std::time::Duration;
 
@@ -16,8 +17,8 @@ pub struct SizeLimit {
     configured: usize,
     current: usize,
     broken: u8,
-    /// The smallest size that was given up.
-    blamed: Option<usize>,
+    /// The smallest size that was given up, and whether a smaller one was stored since.
+    blamed: Option<(usize, bool)>,
     ceiling: Option<(usize, Deadline)>,
 }
 
@@ -38,6 +39,8 @@ impl SizeLimit {
         if self.ceiling.is_some_and(|(_, until)| until.passed(now)) {
             (self.ceiling, self.blamed) = (None, None);
         }
+        // What was blamed passes after all, or smaller does.
+        self.blamed = self.blamed.filter(|(blamed, _)| sent < *blamed).map(|(blamed, _)| (blamed, true));
         let ceiling = self.ceiling.map_or(self.configured, |(size, _)| size);
         if sent > self.current / 2 {
             self.current = (self.current * 2).min(ceiling);
@@ -49,28 +52,35 @@ impl SizeLimit {
         self.halve(sent);
     }
 
-    /// A request of `sent` bytes broke on the way; true when it was the third in a row and smaller ones are tried now.
-    pub fn broke(&mut self, now: Now, sent: usize) -> bool {
+    /// A request of `sent` bytes broke on the way.
+    pub fn broke(&mut self, now: Now, sent: usize) {
         self.broken += 1;
-        let third = self.broken >= BROKEN_SENDS_MAX;
-        if third {
+        if self.broken >= BROKEN_SENDS_MAX {
             self.too_large(now, sent);
         }
-        third
     }
 
     /// A request of `sent` bytes is larger than the service, or something on the way, takes.
     pub fn too_large(&mut self, now: Now, sent: usize) {
         self.broken = 0;
+        if sent <= self.smallest() {
+            return;
+        }
         self.halve(sent);
-        if self.blamed.is_some_and(|blamed| sent >= blamed) {
+        if self.blamed.is_some_and(|(blamed, smaller_passed)| smaller_passed && sent >= blamed) {
             self.ceiling = Some((self.current, Deadline(now.mono + CEILING_HOLDS)));
         }
-        self.blamed = Some(self.blamed.map_or(sent, |blamed| blamed.min(sent)));
+        self.blamed = Some((self.blamed.map_or(sent, |(blamed, _)| blamed.min(sent)), false));
     }
 
     fn halve(&mut self, sent: usize) {
-        self.current = (sent.min(self.current) / 2).max(REQUEST_SIZE_MIN.min(self.configured));
+        if sent > self.smallest() {
+            self.current = (sent.min(self.current) / 2).max(self.smallest());
+        }
+    }
+
+    fn smallest(&self) -> usize {
+        REQUEST_SIZE_MIN.min(self.configured)
     }
 }
 
@@ -102,11 +112,17 @@ mod tests {
     #[test]
     fn a_size_that_breaks_three_times_is_halved_and_the_second_time_left_alone_for_ten_minutes() {
         let mut limit = SizeLimit::new(MAX);
-        let fails = |limit: &mut SizeLimit| (0..3).map(|_| limit.broke(NOW, MAX)).collect::<Vec<_>>();
-        assert_eq!(fails(&mut limit), [false, false, true]);
+        let breaks = |limit: &mut SizeLimit| {
+            let sizes = [(); 3].map(|()| {
+                limit.broke(NOW, MAX);
+                limit.get()
+            });
+            assert_eq!(sizes, [MAX, MAX, MAX / 2]);
+        };
+        breaks(&mut limit);
         limit.stored(NOW, MAX / 2);
         assert_eq!(limit.get(), MAX);
-        assert_eq!(fails(&mut limit), [false, false, true]);
+        breaks(&mut limit);
         (0..10).for_each(|_| limit.stored(NOW, MAX / 2));
         assert_eq!(limit.get(), MAX / 2);
         let later = Now { mono: CEILING_HOLDS, ..NOW };
@@ -115,10 +131,34 @@ mod tests {
     }
 
     #[test]
+    fn small_requests_that_break_or_time_out_say_nothing_about_large_ones() {
+        let mut limit = SizeLimit::new(MAX);
+        for _ in 0..20 {
+            limit.broke(NOW, 100);
+            limit.timed_out(100);
+        }
+        assert_eq!(limit.get(), MAX);
+    }
+
+    #[test]
+    fn an_outage_in_which_every_size_broke_leaves_no_ceiling_behind() {
+        let mut limit = SizeLimit::new(MAX);
+        for _ in 0..2 {
+            for _ in 0..100 {
+                limit.broke(NOW, limit.get());
+            }
+            assert_eq!(limit.get(), REQUEST_SIZE_MIN);
+            (0..10).for_each(|_| limit.stored(NOW, limit.get()));
+            assert_eq!(limit.get(), MAX);
+        }
+    }
+
+    #[test]
     fn a_success_between_broken_sends_blames_the_network_not_the_size() {
         let mut limit = SizeLimit::new(MAX);
         for _ in 0..10 {
-            assert!(!limit.broke(NOW, MAX) && !limit.broke(NOW, MAX));
+            limit.broke(NOW, MAX);
+            limit.broke(NOW, MAX);
             limit.stored(NOW, 1000);
         }
         assert_eq!(limit.get(), MAX);

@@ -45,6 +45,26 @@ fn failed_records_lead_and_newer_ones_fill_unless_the_ordering_is_strict() {
 }
 
 #[test]
+fn records_that_never_left_are_not_sent_again_and_are_joined_by_newer_ones_in_any_ordering() {
+    for class in [Class::Unreachable, Class::NoCredentials] {
+        let mut bench = Bench::new(Options { ordering: Ordering::Strict, ..Options::default() });
+        bench.accept(0..2);
+        bench.flush();
+        bench.send();
+        bench.fail(class);
+        bench.accept(2..4);
+        bench.flush();
+        assert_eq!(bench.send(), [0, 1, 2, 3]);
+        assert_eq!(bench.pipeline.counters().resent, 0, "{class:?}");
+        bench.fail(Class::Broken);
+        bench.flush();
+        bench.send();
+        bench.answer(&[Outcome::Stored; 4]);
+        assert_eq!((bench.pipeline.counters().resent, bench.pipeline.counters().requests), (4, 3), "{class:?}");
+    }
+}
+
+#[test]
 fn an_unknown_result_sends_everything_again_and_is_counted() {
     for class in [Class::Unknown, Class::Broken, Class::TimedOut] {
         let mut bench = Bench::new(Options::default());
@@ -199,6 +219,68 @@ fn refused_credentials_are_found_again_once_and_then_it_is_a_refusal() {
 }
 
 #[test]
+fn a_wrong_clock_does_not_hide_that_the_credentials_have_changed() {
+    let mut bench = Bench::new(Options::default());
+    bench.accept(0..1);
+    bench.close();
+    bench.send();
+    let server = bench.now.wall + Duration::from_secs(86_400);
+    bench.fail_with(Class::Signature, |failure| failure.date = Some(server));
+    bench.send();
+    bench.fail_with(Class::Credentials, |failure| failure.date = Some(server));
+    assert_eq!(bench.poll(), Step::Send, "after the clock, the credentials are tried once");
+    assert!(bench.batch.fresh_credentials);
+    bench.answer(&[Outcome::Stored]);
+    assert_eq!(bench.poll(), Step::Closed);
+}
+
+#[test]
+fn what_may_be_mended_at_once_is_no_refusal_until_it_was_tried() {
+    for (class, mends) in
+        [(Class::Signature, true), (Class::Credentials, true), (Class::TooLarge, true), (Class::Denied, true), (Class::StreamMissing, false)]
+    {
+        let mut bench = Bench::new(Options { line_size: 1000, ..Options::default() });
+        bench.accept(0..40);
+        bench.flush();
+        bench.send();
+        bench.fail(class);
+        assert_eq!(bench.pipeline.is_refused(), !mends, "{class:?}");
+        if mends {
+            bench.send();
+            assert!(!bench.pipeline.is_refused(), "{class:?}: the answer is still to come");
+        }
+    }
+}
+
+#[test]
+fn a_refusal_is_in_doubt_while_it_is_tried_again() {
+    let mut bench = Bench::new(Options::default());
+    bench.accept(0..1);
+    bench.flush();
+    bench.send();
+    bench.fail(Class::StreamMissing);
+    assert!(bench.pipeline.is_refused());
+    bench.advance(Duration::from_secs(900));
+    bench.send();
+    assert!(!bench.pipeline.is_refused());
+    bench.answer(&[Outcome::Stored]);
+    assert!(!bench.pipeline.is_refused());
+}
+
+#[test]
+fn a_run_that_ends_while_it_mends_something_was_not_refused() {
+    let mut bench = Bench::new(Options { deadline: Some(Duration::from_secs(104)), ..Options::default() });
+    bench.accept(0..1);
+    bench.close();
+    bench.send();
+    let server = bench.now.wall + Duration::from_secs(86_400);
+    bench.fail_with(Class::Signature, |failure| failure.date = Some(server));
+    bench.send();
+    bench.advance(Duration::from_secs(4));
+    assert_eq!((bench.poll(), bench.pipeline.end().code()), (Step::Closed, 75));
+}
+
+#[test]
 fn a_server_that_lies_about_the_time_is_not_asked_in_a_tight_loop() {
     let mut bench = Bench::new(Options::default());
     bench.accept(0..1);
@@ -245,6 +327,20 @@ fn a_large_record_that_always_breaks_is_too_large_once_smaller_ones_passed_in_be
     bench.run_to_the_end();
     assert_eq!(bench.set_aside, [(RejectReason::TooLarge, 0)]);
     assert_eq!(bench.stored.len(), 29 + 40);
+}
+
+#[test]
+fn in_strict_ordering_a_large_record_that_breaks_stays_in_front() {
+    let mut bench = Bench::new(Options { line_size: 20_000, request_size: 30_000, ordering: Ordering::Strict, ..Options::default() });
+    bench.accept(0..3);
+    bench.close();
+    for _ in 0..10 {
+        assert_eq!(bench.send(), [0]);
+        bench.fail(Class::Broken);
+        bench.advance(Duration::from_secs(30));
+    }
+    bench.run_to_the_end();
+    assert_eq!((bench.stored.len(), bench.set_aside.len()), (3, 0));
 }
 
 #[test]
