@@ -83,14 +83,16 @@ fn answers_that_trickle_or_come_late_count() {
 #[test]
 fn a_middlebox_that_breaks_large_requests_gets_smaller_ones() {
     let server = Server::start(Options::default());
-    server.change(|service| service.conditions.request_bytes_max = Some(60_000));
+    server.change(|service| service.conditions.request_bytes_max = Some(120_000));
+    let dir = TempDir::new();
+    let config = dir.file("kinegraf.toml", "[delivery]\nrequest_size = \"128KiB\"\n[input]\nline_size = 4096\n");
     let lines: Vec<_> = (0..300).map(|i| lines::of_size(i, 2_000)).collect();
-    let program = to(&server).args(["-v", "--shutdown-timeout", "120s"]);
+    let program = to(&server).args(["-v", "--shutdown-timeout", "120s", "--config"]).args([config]);
     program.stdin(lines::joined(&lines)).run().assert_code(0);
     server.assert_stored(STREAM, &lines);
     let requests = server.counts().requests;
-    assert!(requests < 60, "it learns: {requests} requests");
-    assert!(server.exchanges().iter().filter(|exchange| exchange.acknowledged).all(|exchange| exchange.body_size <= 60_000));
+    assert!(requests < 30, "it learns: {requests} requests");
+    assert!(server.exchanges().iter().filter(|exchange| exchange.acknowledged).all(|exchange| exchange.body_size <= 120_000));
 }
 
 #[test]
@@ -122,4 +124,51 @@ fn an_answer_without_end_is_not_read_for_ever_nor_kept() {
     let finished = to(&server).args(["--shutdown-timeout", "30s"]).stdin(bytes).run().assert_code(0);
     server.assert_stored(STREAM, &lines);
     assert!(finished.peak_rss < 24 << 20, "{} bytes", finished.peak_rss);
+}
+
+#[test]
+fn a_line_that_breaks_every_connection_is_set_aside_when_others_pass_and_holds_nobody_up() {
+    let (server, dir) = (Server::start(Options::default()), TempDir::new());
+    server.change(|service| service.conditions.request_bytes_max = Some(60_000));
+    let rejected = dir.path().join("rejected");
+    let config = dir.file("kinegraf.toml", format!("[input]\nrejected = \"{}\"\n[delivery]\nrequest_size = \"128KiB\"\n", rejected.display()));
+    let mut all: Vec<_> = (0..400).map(|i| lines::of_size(i, 2_000)).collect();
+    all.insert(50, lines::of_size(1000, 70_000));
+    let program = to(&server).args(["-v", "--shutdown-timeout", "50s", "--config"]).args([&config]);
+    let finished = program.stdin(lines::joined(&all)).run().assert_code(0);
+    let large = all.remove(50);
+    server.assert_stored(STREAM, &all);
+    assert_eq!(summed(&finished, "lines given up"), 1);
+    assert!(memchr::memmem::find(&std::fs::read(rejected).unwrap(), &large).is_some(), "{}", finished.stderr);
+}
+
+#[test]
+fn interim_answers_are_passed_over() {
+    use std::io::{BufRead, BufReader, Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let serving = std::thread::spawn(move || {
+        let (mut socket, _) = listener.accept().unwrap();
+        let mut reader = BufReader::new(socket.try_clone().unwrap());
+        let size: usize = reader
+            .by_ref()
+            .lines()
+            .map(Result::unwrap)
+            .take_while(|line| !line.is_empty())
+            .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ").map(|size| size.parse().unwrap()))
+            .unwrap();
+        while reader.by_ref().lines().next().is_some_and(|line| !line.unwrap().is_empty()) {}
+        let mut body = vec![0; size];
+        reader.read_exact(&mut body).unwrap();
+        let answer = r#"{"FailedRecordCount":0,"Records":[{"SequenceNumber":"1","ShardId":"shardId-000000000000"}]}"#;
+        let interim = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n";
+        write!(socket, "{interim}HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{answer}", answer.len()).unwrap();
+        // Until the other side has gone.
+        let _ = reader.read_to_end(&mut body);
+    });
+    let program = super::common::kinegraf().args(["--region", "us-east-1", "--stream", STREAM, "--endpoint-url", &url, "--deadline", "3s"]);
+    let program = program.env("AWS_ACCESS_KEY_ID", super::support::ACCESS_KEY).env("AWS_SECRET_ACCESS_KEY", super::support::SECRET_KEY);
+    let finished = program.stdin(input(1).1).run();
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    serving.join().unwrap();
 }

@@ -123,7 +123,7 @@ fn sigterm_while_the_spool_is_full_ends_in_time_and_says_what_is_left() {
     let program = to(&server).args(["--shutdown-timeout", "300ms"]);
     // Three times what spool, packer and request hold; the writer is stopped by the full pipe.
     let mut running = program.stdin(lines::joined(&lines::telegraf(1, 50_000))).start();
-    std::thread::sleep(Duration::from_millis(800));
+    std::thread::sleep(Duration::from_millis(400));
     let told = Instant::now();
     running.signal("TERM");
     let time = ended(&mut running, told);
@@ -145,4 +145,22 @@ fn with_a_deadline_sigterm_does_not_take_longer_than_the_deadline() {
     let finished = running.wait().assert_code(75);
     assert_between(finished.time, 1_400, 1_500);
     assert_reason(&finished, &["the end of the input was not seen", "3 lines handed back to the sender"]);
+}
+
+#[test]
+fn a_daemon_that_is_ended_says_1_or_77_when_that_is_why_lines_are_left() {
+    for (stream, key, code) in [("missing-stream", super::support::ACCESS_KEY, 1), (STREAM, "AKIANOBODYKNOWSTHIS0", 77)] {
+        let server = Server::start(Options::default());
+        let program = super::common::kinegraf().to(&server, stream).env("AWS_ACCESS_KEY_ID", key);
+        let mut running = program.args(["--flush-interval", "0s"]).stdin_open().start();
+        running.write(&input(2).1);
+        assert!(server.wait_until(Duration::from_secs(20), |counts| counts.requests >= 2));
+        assert!(!running.has_ended());
+        std::thread::sleep(Duration::from_millis(50));
+        running.signal("TERM");
+        std::thread::sleep(Duration::from_millis(100));
+        running.signal("TERM");
+        ended(&mut running, Instant::now());
+        assert_reason(&running.wait().assert_code(code), &[stream, "2 lines not delivered"]);
+    }
 }
