@@ -172,7 +172,11 @@ impl<D: Disk> Pipeline<D> {
         if let Some(until) = self.backoff.until(now) {
             return Ok(Step::Wait(earlier(Some(until), self.limit())));
         }
-        let records = self.bisection.as_ref().map_or(usize::MAX, Bisection::chunk);
+        let records = match &self.bisection {
+            Some(bisection) => bisection.chunk(),
+            None if self.failed_go_alone(batch) => batch.failed(),
+            None => usize::MAX,
+        };
         batch.narrow(records, self.size.get());
         self.counters.requests += 1;
         batch.sign_at = self.skew.apply(now.wall);
@@ -266,10 +270,14 @@ impl<D: Disk> Pipeline<D> {
         missing || self.closing.is_some_and(|closing| closing.refused) || self.limit().is_some_and(|limit| limit.passed(now))
     }
 
+    /// In strict ordering nothing joins records that failed, unless it is needed to clear them.
+    fn failed_go_alone(&self, batch: &Batch) -> bool {
+        self.options.ordering == Ordering::Strict && !self.trouble.suspicious && batch.failed() > 0
+    }
+
     /// Brings lines from the spool into the packer and from there into the batch, behind the records that failed.
     fn fill(&mut self, now: Now, batch: &mut Batch) -> io::Result<()> {
-        let alone = self.options.ordering == Ordering::Strict && !self.trouble.suspicious && batch.has_failed();
-        if alone || self.bisection.is_some() {
+        if self.failed_go_alone(batch) || self.bisection.is_some() {
             return Ok(());
         }
         batch.widen(self.trouble.suspicious);

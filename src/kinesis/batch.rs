@@ -100,9 +100,9 @@ impl Batch {
         self.records.len()
     }
 
-    /// Whether a record in it was sent before.
-    pub fn has_failed(&self) -> bool {
-        self.records.iter().any(|record| record.sent)
+    /// Leading records that were sent before.
+    pub fn failed(&self) -> usize {
+        self.records.iter().take_while(|record| record.sent).count()
     }
 
     /// Lines in open records.
