@@ -77,6 +77,8 @@ pub(crate) struct Bench {
     requests: u64,
     /// When the last answer came, and how many in a row stored nothing.
     answered: Option<(Duration, u32)>,
+    /// Requests in a row without a wait that stored nothing.
+    at_once: u32,
 }
 
 impl Bench {
@@ -116,6 +118,7 @@ impl Bench {
             resent: 0,
             requests: 0,
             answered: None,
+            at_once: 0,
         }
     }
 
@@ -128,7 +131,7 @@ impl Bench {
 
     pub(crate) fn try_accept(&mut self, line: u64) -> bool {
         let key = self.key_of(line).unwrap_or_default();
-        let text = format!("m v={line}i {}", "1".repeat(self.line_size.saturating_sub(12)));
+        let text = format!("m v={line}i {}", "1".repeat(self.line_size.saturating_sub(12) + (line % 3) as usize));
         self.block.clear();
         self.block.push(&key, text.as_bytes());
         let accepted = self.pipeline.accept(self.now, &mut self.block).unwrap().is_ok();
@@ -181,6 +184,9 @@ impl Bench {
 
     fn check_request(&mut self) {
         self.requests += 1;
+        self.at_once = if self.answered.is_some_and(|(at, futile)| at == self.now.mono && futile > 0) { self.at_once + 1 } else { 0 };
+        // A bisection may take forty, and a size that is halved, a clock and credentials a few more.
+        assert!(self.at_once < 60, "sends in a tight loop");
         let size: usize = self.batch.records().map(|record| record.key.len() + record.data.len()).sum();
         assert!(size == self.batch.window_size() && size <= self.options.request_size && (1..=500).contains(&self.batch.window()));
         for record in self.batch.records() {
