@@ -91,10 +91,10 @@ const FLAGS: [Flag; 18] = [
     flag("--region", None, "REGION", Action::Key(Id::Region), "its region; else AWS_REGION"),
     flag("--endpoint-url", None, "URL", Action::Key(Id::EndpointUrl), "another address of Kinesis"),
     flag("--profile", None, "NAME", Action::Key(Id::Profile), "profile of the shared credential files"),
-    flag("--partition", None, "METHOD", Action::Partition, "random, static=KEY, tag=KEY[,DEFAULT], measurement"),
+    flag("--partition", None, "METHOD", Action::Partition, "random|static=KEY|tag=KEY[,DEFAULT]|measurement"),
     flag("--format", None, "FORMAT", Action::Key(Id::DataFormat), "what record data looks like: influx"),
     flag("--pack", None, "HOW", Action::Key(Id::Pack), "lines a record: metric (one), lines (of one key)"),
-    flag("--content-encoding", None, "CODING", Action::Key(Id::ContentEncoding), "encoding of record data: identity"),
+    flag("--content-encoding", None, "HOW", Action::Key(Id::ContentEncoding), "encoding of record data: identity"),
     flag("--listen", None, "WHERE", Action::Key(Id::Listen), "where lines come from: stdin"),
     flag("--deadline", None, "TIME", Action::Key(Id::Deadline), "limit of the whole run; the sender keeps its lines until it ends"),
     flag("--shutdown-timeout", None, "TIME", Action::Key(Id::ShutdownTimeout), "time for what remains at the end of a pipe"),
@@ -127,7 +127,7 @@ pub fn help() -> String {
         };
         let default = default.map_or(String::new(), |default| format!(" (default: {default})"));
         let left = format!("{name} {}", flag.value);
-        out.push_str(&format!("  {left:<30} {}{default}\n", flag.doc));
+        out.push_str(&format!("  {left:<29} {}{default}\n", flag.doc));
     }
     out.push_str(
         "\nTIME is a number with ms, s, m, h or d: 500ms, 10s, 1h30m. Every other setting is a key of the file.\n\

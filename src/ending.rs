@@ -92,7 +92,7 @@ impl Ending {
     }
 
     fn undelivered(&self, eof: bool) -> String {
-        let left = if self.waiting > 0 { self.left() } else { "every line read was delivered".into() };
+        let left = if self.waiting > 0 { self.left() } else { "every line accepted was delivered".into() };
         let end = if eof { "" } else { "the end of the input was not seen; " };
         format!("not delivered in time: {end}{left}")
     }

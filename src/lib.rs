@@ -18,6 +18,7 @@ pub mod kinesis;
 pub mod limits;
 pub mod line;
 pub mod log;
+pub mod memory;
 pub mod pipeline;
 pub mod random;
 pub mod record;

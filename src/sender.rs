@@ -8,8 +8,8 @@ use crate::config::{Config, Destination, Environment};
 use crate::kinesis::batch::Batch;
 use crate::kinesis::classify::classify;
 use crate::kinesis::outcome::{Class, Failure, Reply};
-use crate::kinesis::put_records::{read_outcomes, write_body};
-use crate::limits::MESSAGE_SIZE_MAX;
+use crate::kinesis::put_records::{body_size_max, read_outcomes, write_body};
+use crate::limits::{MESSAGE_SIZE_MAX, REPLY_SIZE_MAX};
 use crate::time::{Clock, Now};
 
 const HEADERS: [(&str, &str); 2] = [("content-type", "application/x-amz-json-1.1"), ("x-amz-target", "Kinesis_20131202.PutRecords")];
@@ -29,7 +29,9 @@ impl Sender {
     pub fn new(config: &Config, destination: Destination, environment: Environment, clock: Clock) -> Result<Sender, HttpSetupError> {
         let http = Http::new(&HttpOptions { ca_files: config.network.ca_files.clone(), ..HttpOptions::new(clock) })?;
         let chain = Chain::new(&config.credentials, environment);
-        Ok(Sender { destination, http, chain, body: Vec::new(), reply: Vec::new() })
+        // Both are reserved for the worst and never move: what no request reaches is never touched, and costs no memory.
+        let (body, reply) = (Vec::with_capacity(body_size_max(config.delivery.request_size)), Vec::with_capacity(REPLY_SIZE_MAX + 1));
+        Ok(Sender { destination, http, chain, body, reply })
     }
 
     /// Sends the batch's window; its outcomes are in the batch when the reply is `Answered`.

@@ -70,6 +70,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("log", 3),
     ("sender", 3),
     ("daemon", 4),
+    ("memory", 4),
     ("main", 4),
     ("lib", 4),
 ];

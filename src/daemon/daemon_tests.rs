@@ -29,9 +29,9 @@ fn quiet() -> Run {
 /// Runs elsewhere, so that a run that hangs fails its test.
 fn ends(run: impl FnOnce() -> io::Result<Summary> + Send + 'static) -> Summary {
     let (send, receive) = mpsc::channel();
-    let thread = std::thread::Builder::new().spawn(move || send.send(run())).unwrap();
+    let thread = std::thread::Builder::new().spawn(move || _ = send.send(run())).unwrap();
     let summary = receive.recv_timeout(PATIENCE).expect("the run does not end").unwrap();
-    thread.join().unwrap().unwrap();
+    thread.join().unwrap();
     summary
 }
 

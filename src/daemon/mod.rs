@@ -80,6 +80,8 @@ struct State {
     /// The input is not read any longer.
     input_over: bool,
     shutdown_timeout: Duration,
+    /// What remains at the end of the input has all the time it needs: a file waits for nobody, and whoever reads a dry run takes his time.
+    patient: bool,
     /// Reading or writing failed, or nobody reads; the run ends with this.
     cut_short: Option<Cause>,
     ended: Option<Ending>,
@@ -106,10 +108,10 @@ impl Shared {
 }
 
 impl State {
-    /// No more input: what remains has the time that its kind allows.
+    /// No more input: what remains has the time that its end allows.
     fn close_input(&mut self, now: Now, eof: bool) {
         self.input_over = true;
-        let unlimited = self.pipeline.has_deadline() || (self.input_kind == InputKind::RegularFile && eof);
+        let unlimited = self.pipeline.has_deadline() || (self.patient && eof);
         let limit = (!unlimited).then_some(Deadline(now.mono + self.shutdown_timeout));
         self.pipeline.close(eof, limit);
     }
@@ -132,6 +134,7 @@ pub fn run(config: &Config, input: Input, output: Output, mut run: Run) -> io::R
             http: HttpCounts::default(),
             input_over: false,
             shutdown_timeout: config.delivery.shutdown_timeout,
+            patient: kind == InputKind::RegularFile || config.dry_run,
             cut_short: None,
             ended: None,
         }),
@@ -142,13 +145,7 @@ pub fn run(config: &Config, input: Input, output: Output, mut run: Run) -> io::R
         log: run.log.clone(),
         rejects: Mutex::new(Rejects::new(run.log.clone(), config.input.rejected.clone().map(|path| (path, config.input.rejected_size)))),
     });
-    let intake = Intake::new(IntakeOptions {
-        line_size: config.input.line_size,
-        timestamp: config.input.timestamp,
-        partition: config.partition.clone(),
-        format: config.format,
-        record_size: record_size(config),
-    });
+    let intake = intake(config);
     start(&shared, "input", move |shared| intake_loop::read(shared, input.reader, intake))?;
     let (request_size, destination) = (config.delivery.request_size, config.destination.clone());
     start(&shared, "delivery", move |shared| delivery::deliver(shared, output, request_size, destination.as_ref()))?;
@@ -178,7 +175,19 @@ fn record_size(config: &Config) -> usize {
     config.delivery.record_size.min(config.delivery.request_size)
 }
 
-fn pipeline(config: &Config, now: Now) -> Pipeline<RamDisk> {
+/// The input thread's part of a run.
+pub fn intake(config: &Config) -> Intake {
+    Intake::new(IntakeOptions {
+        line_size: config.input.line_size,
+        timestamp: config.input.timestamp,
+        partition: config.partition.clone(),
+        format: config.format,
+        record_size: record_size(config),
+    })
+}
+
+/// The core of a run.
+pub fn pipeline(config: &Config, now: Now) -> Pipeline<RamDisk> {
     let spool = SpoolOptions { size: config.spool.hot_size, segment_size: config.spool.segment_size };
     let packer = PackerOptions {
         pack: config.packing.pack,

@@ -168,8 +168,11 @@ mod tests {
         Intake::new(IntakeOptions { line_size: 1000, timestamp, partition, format: Format::Influx, record_size: 300 })
     }
 
-    /// Accepted lines with their keys, and rejected ones with their reasons.
-    fn take(intake: &mut Intake, input: &str) -> (Vec<(String, String)>, Vec<(RejectReason, String)>) {
+    /// A key and a line of it.
+    type Accepted = Vec<(String, String)>;
+    type Rejected = Vec<(RejectReason, String)>;
+
+    fn take(intake: &mut Intake, input: &str) -> (Accepted, Rejected) {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         intake.space()[..input.len()].copy_from_slice(input.as_bytes());
         intake.filled(input.len());
@@ -183,7 +186,7 @@ mod tests {
         (lines, rejected)
     }
 
-    fn lines(input: &str) -> (Vec<String>, Vec<(RejectReason, String)>) {
+    fn lines(input: &str) -> (Vec<String>, Rejected) {
         let (lines, rejected) = take(&mut intake(PartitionMethod::Random, Timestamp::Keep), input);
         (lines.into_iter().map(|(_, line)| line).collect(), rejected)
     }

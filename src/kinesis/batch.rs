@@ -67,6 +67,11 @@ impl Batch {
         }
     }
 
+    /// Bytes that it holds at most for such requests: its buffer, while it is widened a second one of twice the size, and the index of its records.
+    pub const fn memory(request_size: usize) -> usize {
+        3 * request_size + RECORDS_MAX * (size_of::<Open>() + size_of::<Outcome>())
+    }
+
     /// Bytes that one more record may have, key included; `None` when there are `RECORDS_MAX` records.
     pub fn room(&self) -> Option<usize> {
         let size = if self.wide { self.request_size * 2 } else { self.request_size };

@@ -72,6 +72,11 @@ impl Packer {
         }
     }
 
+    /// Bytes that a packer with such a buffer holds, the index of its lines included.
+    pub const fn memory(buffer: usize) -> usize {
+        buffer + lines_max(buffer) * size_of::<Line>()
+    }
+
     /// Whether a block may be taken now.
     pub fn takes(&self, header: &Header) -> bool {
         !self.draining

@@ -41,9 +41,14 @@ pub struct BlockBuilder {
 impl BlockBuilder {
     /// For lines of at most `line_size` bytes before they are stamped.
     pub fn new(line_size: usize) -> BlockBuilder {
-        let mut builder = BlockBuilder { buffer: Vec::with_capacity(block_size_max(line_size)), lines: 0, last_key: (0, 0) };
+        let mut builder = BlockBuilder { buffer: Vec::with_capacity(BlockBuilder::memory(line_size)), lines: 0, last_key: (0, 0) };
         builder.clear();
         builder
+    }
+
+    /// Bytes that a builder for such lines holds.
+    pub const fn memory(line_size: usize) -> usize {
+        block_size_max(line_size)
     }
 
     /// Whether it has its fill of lines or bytes; one that has not takes a line of any size.

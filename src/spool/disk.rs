@@ -13,18 +13,27 @@ pub trait Disk {
     fn remove(&mut self, segment: u64) -> io::Result<()>;
 }
 
+/// Buffers of removed segments that are kept: all of a default spool's.
+const SPARES_MAX: usize = 8;
+
 /// Segments in memory. A removed segment's buffer serves the next one, so that a steady flow allocates nothing.
 #[derive(Debug)]
 pub struct RamDisk {
     segment_size: usize,
     segments: Vec<(u64, Vec<u8>)>,
-    spare: Option<Vec<u8>>,
+    spares: Vec<Vec<u8>>,
 }
 
 impl RamDisk {
     /// For segments of about `segment_size` bytes.
     pub fn new(segment_size: usize) -> RamDisk {
-        RamDisk { segment_size, segments: Vec::with_capacity(16), spare: None }
+        RamDisk { segment_size, segments: Vec::with_capacity(16), spares: Vec::with_capacity(SPARES_MAX) }
+    }
+
+    /// Bytes that it holds at most for a spool of `size` bytes: a segment is begun only when a block does not fit the one before, so that any two
+    /// neighbours hold more than `segment_size` together. Spare buffers are of segments that were there at once.
+    pub const fn memory(size: usize, segment_size: usize) -> usize {
+        (2 * size.div_ceil(segment_size) + 1) * segment_size
     }
 
     fn find(&self, segment: u64) -> io::Result<usize> {
@@ -37,7 +46,7 @@ impl Disk for RamDisk {
         let at = match self.find(segment) {
             Ok(at) => at,
             Err(_) => {
-                let buffer = self.spare.take().unwrap_or_else(|| Vec::with_capacity(self.segment_size));
+                let buffer = self.spares.pop().unwrap_or_else(|| Vec::with_capacity(self.segment_size));
                 self.segments.push((segment, buffer));
                 self.segments.len() - 1
             }
@@ -56,10 +65,10 @@ impl Disk for RamDisk {
     fn remove(&mut self, segment: u64) -> io::Result<()> {
         let at = self.find(segment)?;
         let (_, mut buffer) = self.segments.swap_remove(at);
-        // A segment that one huge line made larger than usual gives its memory back.
-        if buffer.capacity() <= self.segment_size {
+        // A segment that one huge line made larger than usual gives its memory back, as many do after a long backlog.
+        if buffer.capacity() <= self.segment_size && self.spares.len() < SPARES_MAX {
             buffer.clear();
-            self.spare = Some(buffer);
+            self.spares.push(buffer);
         }
         Ok(())
     }

@@ -33,9 +33,13 @@ impl Coding {
 
     /// Replaces `body` by what it means, at most `size_max` bytes of it.
     pub(super) fn decode(self, body: &mut Vec<u8>, size_max: usize) -> Result<(), DecodeError> {
-        let mut plain = Vec::new();
+        if self == Coding::Identity {
+            return Ok(());
+        }
+        // Reserved for the worst; what is not reached is not touched.
+        let mut plain = Vec::with_capacity(size_max + 1);
         let read = match self {
-            Coding::Identity => return Ok(()),
+            Coding::Identity => Ok(0),
             Coding::Gzip => read_bounded(MultiGzDecoder::new(body.as_slice()), &mut plain, size_max),
             Coding::Deflate if is_zlib(body) => read_bounded(ZlibDecoder::new(body.as_slice()), &mut plain, size_max),
             Coding::Deflate => read_bounded(DeflateDecoder::new(body.as_slice()), &mut plain, size_max),
