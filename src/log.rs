@@ -1,8 +1,10 @@
-//! Diagnostics for a person, on stderr. Never panics on a closed stderr, never blocks on its own account, never shows a secret: callers pass only what
-//! may be shown.
+//! Diagnostics for a person, on stderr. Never panics on a closed stderr, never waits for a reader who does not read ([`stderr`]), never shows a secret:
+//! callers pass only what may be shown.
 //!
 //! On a non-zero exit the first line on stderr must be the whole reason, since Telegraf shows nothing else. So diagnostics are held back (at most
 //! `HELD_BACK_SIZE` bytes, the rest counted): to the end of a run with `--deadline`, for the first five seconds of any other.
+
+mod stderr;
 
 use std::fmt;
 use std::io::Write;
@@ -38,19 +40,20 @@ struct Inner {
     out: Box<dyn Write + Send>,
     hold: Hold,
     held: Vec<u8>,
-    not_held: u64,
+    /// Diagnostics that were said and not shown: too much was held back, or nobody read.
+    lost: u64,
     status_shown: bool,
 }
 
 impl Log {
     /// A log that writes to stderr.
     pub fn stderr(level: Level, hold: Hold) -> Log {
-        Log::new(level, hold, Box::new(std::io::stderr()))
+        Log::new(level, hold, Box::new(stderr::Stderr::default()))
     }
 
     /// A log that writes elsewhere.
     pub fn new(level: Level, hold: Hold, out: Box<dyn Write + Send>) -> Log {
-        let inner = Inner { out, hold, held: Vec::new(), not_held: 0, status_shown: false };
+        let inner = Inner { out, hold, held: Vec::new(), lost: 0, status_shown: false };
         Log { level, inner: Arc::new(Mutex::new(inner)) }
     }
 
@@ -111,6 +114,7 @@ impl Log {
         }
         inner.release();
         inner.clear_status();
+        _ = inner.out.flush();
     }
 
     fn say(&self, level: Level, word: &str, message: fmt::Arguments<'_>) {
@@ -124,7 +128,7 @@ impl Log {
         } else if inner.held.len() + line.len() <= HELD_BACK_SIZE {
             inner.held.extend_from_slice(line.as_bytes());
         } else {
-            inner.not_held += 1;
+            inner.lost += 1;
         }
     }
 
@@ -136,7 +140,9 @@ impl Log {
 impl Inner {
     fn write(&mut self, line: &[u8]) {
         self.clear_status();
-        _ = self.out.write_all(line);
+        if self.out.write_all(line).is_err() {
+            self.lost += 1;
+        }
     }
 
     fn clear_status(&mut self) {
@@ -151,8 +157,8 @@ impl Inner {
         if !held.is_empty() {
             self.write(&held);
         }
-        if self.not_held > 0 {
-            let line = format!("{PREFIX}{} more diagnostics were not kept\n", std::mem::take(&mut self.not_held));
+        if self.lost > 0 {
+            let line = format!("{PREFIX}{} more diagnostics were not kept\n", std::mem::take(&mut self.lost));
             self.write(line.as_bytes());
         }
     }

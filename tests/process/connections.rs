@@ -83,14 +83,16 @@ fn answers_that_trickle_or_come_late_count() {
 #[test]
 fn a_middlebox_that_breaks_large_requests_gets_smaller_ones() {
     let server = Server::start(Options::default());
-    server.change(|service| service.conditions.request_bytes_max = Some(60_000));
+    server.change(|service| service.conditions.request_bytes_max = Some(120_000));
+    let dir = TempDir::new();
+    let config = dir.file("kinegraf.toml", "[delivery]\nrequest_size = \"128KiB\"\n[input]\nline_size = 4096\n");
     let lines: Vec<_> = (0..300).map(|i| lines::of_size(i, 2_000)).collect();
-    let program = to(&server).args(["-v", "--shutdown-timeout", "120s"]);
+    let program = to(&server).args(["-v", "--shutdown-timeout", "120s", "--config"]).args([config]);
     program.stdin(lines::joined(&lines)).run().assert_code(0);
     server.assert_stored(STREAM, &lines);
     let requests = server.counts().requests;
-    assert!(requests < 60, "it learns: {requests} requests");
-    assert!(server.exchanges().iter().filter(|exchange| exchange.acknowledged).all(|exchange| exchange.body_size <= 60_000));
+    assert!(requests < 30, "it learns: {requests} requests");
+    assert!(server.exchanges().iter().filter(|exchange| exchange.acknowledged).all(|exchange| exchange.body_size <= 120_000));
 }
 
 #[test]
@@ -122,4 +124,20 @@ fn an_answer_without_end_is_not_read_for_ever_nor_kept() {
     let finished = to(&server).args(["--shutdown-timeout", "30s"]).stdin(bytes).run().assert_code(0);
     server.assert_stored(STREAM, &lines);
     assert!(finished.peak_rss < 24 << 20, "{} bytes", finished.peak_rss);
+}
+
+#[test]
+fn a_line_that_breaks_every_connection_is_set_aside_when_others_pass_and_holds_nobody_up() {
+    let (server, dir) = (Server::start(Options::default()), TempDir::new());
+    server.change(|service| service.conditions.request_bytes_max = Some(60_000));
+    let rejected = dir.path().join("rejected");
+    let config = dir.file("kinegraf.toml", format!("[input]\nrejected = \"{}\"\n[delivery]\nrequest_size = \"128KiB\"\n", rejected.display()));
+    let mut all: Vec<_> = (0..400).map(|i| lines::of_size(i, 2_000)).collect();
+    all.insert(50, lines::of_size(1000, 70_000));
+    let program = to(&server).args(["-v", "--shutdown-timeout", "50s", "--config"]).args([&config]);
+    let finished = program.stdin(lines::joined(&all)).run().assert_code(0);
+    let large = all.remove(50);
+    server.assert_stored(STREAM, &all);
+    assert_eq!(summed(&finished, "lines given up"), 1);
+    assert!(memchr::memmem::find(&std::fs::read(rejected).unwrap(), &large).is_some(), "{}", finished.stderr);
 }

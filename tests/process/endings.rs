@@ -142,3 +142,36 @@ fn lines_wait_for_each_other_only_as_long_as_they_are_told() {
     running.close_stdin();
     running.wait().assert_code(0);
 }
+
+#[test]
+fn a_full_stderr_holds_neither_the_delivery_nor_the_end() {
+    let server = Server::start(Options::default());
+    // A pipe that is full from the start: nothing can ever be written to it.
+    let (_reader, mut writer) = std::io::pipe().unwrap();
+    let mut filler = writer.try_clone().unwrap();
+    let filling = std::thread::spawn(move || while filler.write_all(&[b'x'; 4096]).is_ok() {});
+    std::thread::sleep(Duration::from_millis(50));
+    writer.flush().unwrap();
+    let (lines, bytes) = input(100);
+    let mut child = shell(&server, "-vv --flush-interval 0s", "").stdin(Stdio::piped()).stderr(writer).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(b"no fields\n").unwrap();
+    if super::common::is_full() {
+        // After five seconds nothing is held back any longer: from then on every word would wait for the reader.
+        std::thread::sleep(Duration::from_secs(6));
+    }
+    stdin.write_all(&bytes).unwrap();
+    drop(stdin);
+    let started = std::time::Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        if started.elapsed() > Duration::from_secs(20) {
+            child.kill().unwrap();
+            panic!("it waits for somebody to read its words");
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    server.assert_stored(STREAM, &lines);
+    drop(_reader);
+    filling.join().unwrap();
+}

@@ -123,7 +123,7 @@ fn sigterm_while_the_spool_is_full_ends_in_time_and_says_what_is_left() {
     let program = to(&server).args(["--shutdown-timeout", "300ms"]);
     // Three times what spool, packer and request hold; the writer is stopped by the full pipe.
     let mut running = program.stdin(lines::joined(&lines::telegraf(1, 50_000))).start();
-    std::thread::sleep(Duration::from_millis(800));
+    std::thread::sleep(Duration::from_millis(400));
     let told = Instant::now();
     running.signal("TERM");
     let time = ended(&mut running, told);
