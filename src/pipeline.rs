@@ -175,6 +175,8 @@ impl<D: Disk> Pipeline<D> {
             None if self.failed_go_alone(batch) => batch.failed(),
             None => usize::MAX,
         };
+        // What breaks, or is too large, as one record of many lines may pass as two.
+        while self.bisection.is_none() && batch.first_size() > self.size.get() && batch.halve(0) {}
         batch.narrow(records, self.size.get());
         self.counters.requests += 1;
         batch.sign_at = self.skew.apply(now.wall);
@@ -278,7 +280,7 @@ impl<D: Disk> Pipeline<D> {
         if self.failed_go_alone(batch) || self.bisection.is_some() {
             return Ok(());
         }
-        batch.widen(self.trouble.suspicious);
+        batch.widen(self.trouble.suspicious || batch.has_broken_alone());
         loop {
             let next = loop {
                 match self.spool.peek()? {

@@ -15,6 +15,8 @@ pub struct Bisection {
     /// Sizes of the parts still to be tried, the leading one last.
     chunks: Vec<usize>,
     stored: bool,
+    /// What is tried are halves of guilty records.
+    halved: bool,
     futile: u32,
 }
 
@@ -39,7 +41,7 @@ impl Bisection {
             chunks.push(records - window);
         }
         chunks.push(window);
-        Bisection { chunks, stored: false, futile: 0 }
+        Bisection { chunks, stored: false, halved: false, futile: 0 }
     }
 
     /// Leading records to send next.
@@ -70,12 +72,23 @@ impl Bisection {
 
     /// After `Hold` was carried out.
     pub fn next(&self) -> Verdict {
-        match (self.chunks.is_empty(), self.stored) {
+        let over = self.chunks.is_empty() || self.is_hopeless() && (self.halved || !self.stored);
+        match (over, self.stored) {
+            (false, _) => Verdict::Go,
             (true, true) => Verdict::Guilty,
             (true, false) => Verdict::Configuration,
-            (false, false) if self.futile >= FUTILE_MAX => Verdict::Configuration,
-            (false, _) => Verdict::Go,
         }
+    }
+
+    /// Whether so much was tried in vain that nothing more is to be tried.
+    pub fn is_hopeless(&self) -> bool {
+        self.futile >= FUTILE_MAX
+    }
+
+    /// What is left is guilty and was halved: each of its `records` is tried by itself.
+    pub fn go_on(&mut self, records: usize) {
+        self.halved = true;
+        self.chunks.extend(std::iter::repeat_n(1, records));
     }
 
     fn push(&mut self, size: usize) {

@@ -10,7 +10,6 @@ use crate::counters::{Counters, RejectReason};
 use crate::kinesis::batch::{Batch, Record};
 use crate::kinesis::bisection::{Bisection, Verdict};
 use crate::kinesis::outcome::{Class, Failure, Outcome, RetryReason};
-use crate::limits::REQUEST_SIZE_MIN;
 use crate::spool::disk::Disk;
 use crate::time::Now;
 
@@ -87,7 +86,7 @@ impl<D: Disk> Pipeline<D> {
         batch.outcomes.clear();
         match failure.class {
             Class::Invalid => self.on_invalid(now, batch, failure, set_aside),
-            Class::TooLarge if batch.window() > 1 && batch.window_size() > REQUEST_SIZE_MIN => {
+            Class::TooLarge if self.bisection.is_none() && batch.may_be_smaller() => {
                 self.size.too_large(now, batch.window_size());
                 self.mend(failure);
             }
@@ -160,11 +159,27 @@ impl<D: Disk> Pipeline<D> {
         }
     }
 
-    /// What is left of the batch is guilty.
+    /// What is left of the batch is guilty; of a record with many lines perhaps only one is.
     fn on_guilty(&mut self, batch: &mut Batch, set_aside: &mut SetAside<'_>) {
-        self.bisection = None;
         let counters = &mut self.counters;
-        batch.retain(|_, record| give_up(counters, set_aside, RejectReason::Refused, record));
+        batch.retain(|_, record| record.middle().is_some() || give_up(counters, set_aside, RejectReason::Refused, record));
+        if !self.try_halves(batch) {
+            self.bisection = None;
+            let counters = &mut self.counters;
+            batch.retain(|_, record| give_up(counters, set_aside, RejectReason::Refused, record));
+        }
+    }
+
+    /// A record is too large for its stream, or one of its lines is what is refused: its halves are tried by themselves, and theirs, while that leads
+    /// anywhere. False when nothing can be halved.
+    fn try_halves(&mut self, batch: &mut Batch) -> bool {
+        match &mut self.bisection {
+            Some(bisection) if !bisection.is_hopeless() && batch.halve_all() => {
+                bisection.go_on(batch.len());
+                true
+            }
+            _ => false,
+        }
     }
 
     /// A request broke on the way or made no progress: for its size, or for the network.

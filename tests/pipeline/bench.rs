@@ -64,6 +64,8 @@ pub(crate) struct Bench {
     /// Larger requests are reset.
     pub(crate) breaks_above: Option<usize>,
     pub(crate) too_large_above: Option<usize>,
+    /// A request with a larger record fails in this way.
+    pub(crate) records_above: Option<(usize, Class)>,
     /// Lines that were refused one by one, rightly or not: only these may be given up, beside the poisonous.
     refused: BTreeSet<u64>,
     block: BlockBuilder,
@@ -109,6 +111,7 @@ impl Bench {
             poison: BTreeSet::new(),
             breaks_above: None,
             too_large_above: None,
+            records_above: None,
             refused: BTreeSet::new(),
             block: BlockBuilder::new(100_000),
             accepted: Vec::new(),
@@ -200,7 +203,7 @@ impl Bench {
             }
         }
         // What looks poisonous is only cleared or proved guilty beside newer lines.
-        if self.options.ordering == Ordering::Strict && self.poison.is_empty() && self.refused.is_empty() {
+        if self.options.ordering == Ordering::Strict && self.poison.is_empty() && self.refused.is_empty() && self.records_above.is_none() {
             let lines = self.lines().concat();
             let resent = lines.iter().filter(|line| self.left.contains(line)).count();
             let failed = self.left.iter().filter(|line| !self.acknowledged.contains(line)).count();
@@ -296,13 +299,18 @@ impl Bench {
         self.answer_as_the_service();
     }
 
-    fn answer_as_the_service(&mut self) {
+    pub(crate) fn answer_as_the_service(&mut self) {
         let size = self.batch.window_size();
         if self.breaks_above.is_some_and(|above| size > above) {
             return self.fail(Class::Broken);
         }
         if self.too_large_above.is_some_and(|above| size > above) {
             return self.fail(Class::TooLarge);
+        }
+        if let Some((above, class)) = self.records_above
+            && self.batch.records().any(|record| record.data.len() > above)
+        {
+            return self.fail(class);
         }
         if self.lines().concat().iter().any(|line| self.poison.contains(line)) {
             return self.fail(Class::Invalid);
@@ -333,7 +341,7 @@ impl Bench {
                 Step::Closed => return,
             }
         }
-        panic!("the run does not end");
+        panic!("the run does not end: {:?}", self.pipeline.counters());
     }
 
     /// One step of a simulation in which `faults` percent of the requests go wrong.
@@ -404,7 +412,9 @@ impl Bench {
         }
         let (used, open) = (self.pipeline.spool_used(), self.open_size);
         assert!(used >= open, "{used} bytes are kept of {open} that are not done");
-        assert!(used <= open + self.options.segment_size, "{used} bytes are kept although only {open} are not done");
+        // Both halves of a record count as old as its oldest line.
+        let halved = self.options.pack == Pack::Lines;
+        assert!(halved || used <= open + self.options.segment_size, "{used} bytes are kept although only {open} are not done");
     }
 
     fn check(&self) {

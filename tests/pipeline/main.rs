@@ -107,6 +107,62 @@ fn one_poisonous_record_is_set_aside_and_every_other_is_delivered() {
 }
 
 #[test]
+fn of_a_record_with_many_lines_only_the_poisonous_are_set_aside() {
+    for keys in [1, 7] {
+        let mut bench = Bench::new(Options { pack: Pack::Lines, keys, ..Options::default() });
+        bench.poison.extend([0, 137, 399]);
+        bench.accept(0..400);
+        bench.flush();
+        bench.send();
+        assert_eq!(bench.batch.window() as u64, keys);
+        bench.answer_as_the_service();
+        bench.accept(400..401);
+        bench.close();
+        bench.run_to_the_end();
+        bench.set_aside.sort_by_key(|(_, line)| *line);
+        assert_eq!(bench.set_aside, [0, 137, 399].map(|line| (RejectReason::Refused, line)));
+        assert_eq!((bench.stored.len(), bench.pipeline.end().code()), (398, 0));
+        assert!(bench.pipeline.counters().requests < 120, "{}", bench.pipeline.counters().requests);
+    }
+}
+
+#[test]
+fn a_record_larger_than_its_stream_takes_is_halved_until_it_passes() {
+    let orderings = [Ordering::Request, Ordering::Strict];
+    for (class, ordering) in
+        [Class::Invalid, Class::TooLarge, Class::Broken, Class::TimedOut].into_iter().flat_map(|class| orderings.map(|o| (class, o)))
+    {
+        let mut bench = Bench::new(Options { pack: Pack::Lines, line_size: 1000, ordering, ..Options::default() });
+        bench.records_above = Some((20_000, class));
+        bench.accept(0..120);
+        bench.flush();
+        bench.run_for(Duration::from_secs(4_000));
+        for line in 120..150 {
+            bench.accept(line..line + 1);
+            bench.flush();
+            bench.run_for(Duration::from_secs(1_000));
+        }
+        bench.close();
+        bench.run_to_the_end();
+        assert_eq!((bench.stored.len(), bench.set_aside.len()), (150, 0), "{class:?} {ordering:?}");
+    }
+}
+
+#[test]
+fn a_record_of_which_every_line_is_poisonous_is_not_tried_line_by_line() {
+    let mut bench = Bench::new(Options { pack: Pack::Lines, ..Options::default() });
+    bench.poison.extend(0..2_000);
+    bench.accept(0..2_000);
+    bench.flush();
+    bench.answer_one();
+    bench.accept(2_000..2_001);
+    bench.close();
+    bench.run_to_the_end();
+    assert_eq!((bench.set_aside.len(), bench.stored.len()), (2_000, 1));
+    assert!(bench.pipeline.counters().requests < 100, "{}", bench.pipeline.counters().requests);
+}
+
+#[test]
 fn when_every_record_is_called_invalid_it_is_the_configuration_and_nothing_is_given_up() {
     let mut bench = Bench::new(Options::default());
     bench.poison.extend(0..20);
@@ -328,6 +384,24 @@ fn a_large_record_that_always_breaks_is_too_large_once_smaller_ones_passed_in_be
     bench.run_to_the_end();
     assert_eq!(bench.set_aside, [(RejectReason::TooLarge, 0)]);
     assert_eq!(bench.stored.len(), 29 + 40);
+}
+
+#[test]
+fn two_large_records_that_always_break_do_not_hold_up_the_rest_for_ever() {
+    let mut bench = Bench::new(Options { line_size: 32_000, request_size: 64_200, ..Options::default() });
+    bench.breaks_above = Some(15_000);
+    bench.accept(0..2);
+    bench.line_size = 500;
+    bench.flush();
+    for line in 2..40 {
+        bench.accept(line..line + 1);
+        bench.flush();
+        bench.run_for(Duration::from_secs(120));
+    }
+    bench.close();
+    bench.run_to_the_end();
+    assert_eq!(bench.set_aside, [(RejectReason::TooLarge, 0), (RejectReason::TooLarge, 1)]);
+    assert_eq!(bench.stored.len(), 38);
 }
 
 #[test]
