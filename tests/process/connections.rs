@@ -141,3 +141,34 @@ fn a_line_that_breaks_every_connection_is_set_aside_when_others_pass_and_holds_n
     assert_eq!(summed(&finished, "lines given up"), 1);
     assert!(memchr::memmem::find(&std::fs::read(rejected).unwrap(), &large).is_some(), "{}", finished.stderr);
 }
+
+#[test]
+fn interim_answers_are_passed_over() {
+    use std::io::{BufRead, BufReader, Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let serving = std::thread::spawn(move || {
+        let (mut socket, _) = listener.accept().unwrap();
+        let mut reader = BufReader::new(socket.try_clone().unwrap());
+        let size: usize = reader
+            .by_ref()
+            .lines()
+            .map(Result::unwrap)
+            .take_while(|line| !line.is_empty())
+            .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ").map(|size| size.parse().unwrap()))
+            .unwrap();
+        while reader.by_ref().lines().next().is_some_and(|line| !line.unwrap().is_empty()) {}
+        let mut body = vec![0; size];
+        reader.read_exact(&mut body).unwrap();
+        let answer = r#"{"FailedRecordCount":0,"Records":[{"SequenceNumber":"1","ShardId":"shardId-000000000000"}]}"#;
+        let interim = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n";
+        write!(socket, "{interim}HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{answer}", answer.len()).unwrap();
+        // Until the other side has gone.
+        let _ = reader.read_to_end(&mut body);
+    });
+    let program = super::common::kinegraf().args(["--region", "us-east-1", "--stream", STREAM, "--endpoint-url", &url, "--deadline", "3s"]);
+    let program = program.env("AWS_ACCESS_KEY_ID", super::support::ACCESS_KEY).env("AWS_SECRET_ACCESS_KEY", super::support::SECRET_KEY);
+    let finished = program.stdin(input(1).1).run();
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    serving.join().unwrap();
+}

@@ -81,3 +81,27 @@ fn records_larger_than_the_stream_takes_are_set_aside_and_the_rest_is_stored() {
     let finished = to(&server).args(["-v"]).stdin(bytes).run().assert_code(0);
     assert_eq!((server.assert_stored(STREAM, &lines), summed(&finished, "lines given up")), (0, 1));
 }
+
+#[test]
+fn a_service_that_finds_every_request_too_large_is_a_mistake_of_configuration_and_no_loop() {
+    let status = Fault::Status { status: 413, content_type: "text/html", body: "<html><title>413</title></html>".to_owned() };
+    let server = Server::start(Options::plan(Plan::Always(status)));
+    let finished = to(&server).args(["-v"]).stdin(input(500).1).run().assert_code(78);
+    assert_reason(&finished, &["refuses every request", "too large", "500 lines not delivered"]);
+    assert!(server.counts().requests < 80, "{} requests", server.counts().requests);
+    assert_eq!(summed(&finished, "lines given up"), 0);
+}
+
+#[test]
+fn poison_is_found_with_strict_ordering_and_packed_lines_too() {
+    for (pack, ordering) in [("lines", "request"), ("metric", "strict"), ("lines", "strict")] {
+        let (server, dir) = (refuses_poison(), TempDir::new());
+        let (mut lines, _) = input(400);
+        lines.insert(17, b"poison,host=poisoned n=1 1".to_vec());
+        let config = dir.file("kinegraf.toml", format!("[delivery]\nordering = \"{ordering}\"\n[packing]\npack = \"{pack}\"\n"));
+        let program = to(&server).args(["-v", "--shutdown-timeout", "60s", "--config"]).args([config]);
+        let finished = program.stdin(super::support::lines::joined(&lines)).run().assert_code(0);
+        lines.remove(17);
+        assert_eq!((server.assert_stored(STREAM, &lines), summed(&finished, "lines given up")), (0, 1));
+    }
+}

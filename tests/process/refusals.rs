@@ -169,3 +169,23 @@ fn passwords_in_addresses_are_not_shown() {
     let finished = userinfo.stdin(input(1).1).run().assert_code(64);
     assert!(!finished.stderr.contains("hunter2"), "{}", finished.stderr);
 }
+
+#[test]
+fn a_pipe_larger_than_the_spool_waits_for_a_missing_stream_and_loses_nothing() {
+    let server = Server::start(Options::default());
+    let lines = lines::telegraf(9, 30_000);
+    let running = to_missing(&server).args(["--shutdown-timeout", "60s"]).stdin(lines::joined(&lines)).start();
+    assert!(server.wait_until(Duration::from_secs(20), |counts| counts.requests >= 2));
+    // The pipe's end cannot be seen while the spool is full, and whoever writes has not lost anything yet.
+    server.change(|service| _ = service.streams.insert("missing-stream".into(), super::support::service::Stream::default()));
+    running.wait().assert_code(0);
+    assert_eq!(server.assert_stored("missing-stream", &lines), 0);
+}
+
+#[test]
+fn a_region_that_is_not_the_endpoints_is_a_mistake_of_configuration() {
+    let server = Server::start(Options { region: "eu-north-1", ..Options::default() });
+    let finished = to(&server).stdin(input(1).1).run().assert_code(78);
+    assert_reason(&finished, &["InvalidSignatureException", "should be scoped to a valid region", "us-east-1"]);
+    assert!(server.counts().requests <= 2 && server.counts().stored == 0);
+}

@@ -146,3 +146,21 @@ fn with_a_deadline_sigterm_does_not_take_longer_than_the_deadline() {
     assert_between(finished.time, 1_400, 1_500);
     assert_reason(&finished, &["the end of the input was not seen", "3 lines handed back to the sender"]);
 }
+
+#[test]
+fn a_daemon_that_is_ended_says_1_or_77_when_that_is_why_lines_are_left() {
+    for (stream, key, code) in [("missing-stream", super::support::ACCESS_KEY, 1), (STREAM, "AKIANOBODYKNOWSTHIS0", 77)] {
+        let server = Server::start(Options::default());
+        let program = super::common::kinegraf().to(&server, stream).env("AWS_ACCESS_KEY_ID", key);
+        let mut running = program.args(["--flush-interval", "0s"]).stdin_open().start();
+        running.write(&input(2).1);
+        assert!(server.wait_until(Duration::from_secs(20), |counts| counts.requests >= 2));
+        assert!(!running.has_ended());
+        std::thread::sleep(Duration::from_millis(50));
+        running.signal("TERM");
+        std::thread::sleep(Duration::from_millis(100));
+        running.signal("TERM");
+        ended(&mut running, Instant::now());
+        assert_reason(&running.wait().assert_code(code), &[stream, "2 lines not delivered"]);
+    }
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::common::{assert_reason, assert_within, input, kinegraf};
 use super::support::process::Finished;
-use super::support::{ACCESS_KEY, Options, Program, REGION, SECRET_KEY, STREAM, Server, TempDir};
+use super::support::{ACCESS_KEY, Options, Program, REGION, SECRET_KEY, STREAM, Server, TempDir, lines};
 
 fn at(url: &str) -> Program {
     let program = kinegraf().args(["--region", REGION, "--stream", STREAM, "--endpoint-url", url]);
@@ -98,4 +98,11 @@ fn a_run_without_lines_needs_nobody() {
         assert_eq!(finished.stderr, "");
         assert_within(&finished, Duration::ZERO);
     }
+}
+
+#[test]
+fn with_a_deadline_more_lines_than_the_spool_holds_do_not_keep_it_waiting() {
+    let finished = at(&closed_port()).args(["--deadline", "1s"]).stdin(lines::joined(&lines::telegraf(9, 30_000))).run().assert_code(75);
+    assert_within(&finished, Duration::from_secs(1));
+    assert_reason(&finished, &["the end of the input was not seen", "lines handed back to the sender", "onnection refused"]);
 }
