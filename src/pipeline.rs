@@ -10,17 +10,21 @@
 //!
 //! The batch belongs to the delivery thread, so that it is encoded, signed and sent outside the lock. What always holds: the books close; a stored record
 //! is never sent again; acknowledgement is the contiguous prefix; nothing is given up but what `set_aside` was told.
+//!
+//! Here: what goes in and out, and how a run ends. What an answer changes is in [`reply`].
+
+mod reply;
 
 use std::io;
 use std::time::Duration;
 
 use crate::config::Ordering;
-use crate::counters::{Counters, RejectReason};
+use crate::counters::Counters;
 use crate::ending::{Cause, Ending};
 use crate::kinesis::backoff::Backoff;
-use crate::kinesis::batch::{Batch, Record};
-use crate::kinesis::bisection::{Bisection, Verdict};
-use crate::kinesis::outcome::{Class, Failure, Outcome, Reply, RetryReason};
+use crate::kinesis::batch::Batch;
+use crate::kinesis::bisection::Bisection;
+use crate::kinesis::outcome::{Class, Failure, Reply};
 use crate::kinesis::size_limit::SizeLimit;
 use crate::random::Random;
 use crate::record::packer::Packer;
@@ -29,13 +33,7 @@ use crate::spool::disk::Disk;
 use crate::spool::spool::{Full, Spool};
 use crate::time::{Deadline, Now, Skew};
 
-/// Credentials that were refused are looked for again at most this often.
-const REFRESH_INTERVAL: Duration = Duration::from_secs(60);
-/// A record below this is never blamed for a connection that breaks.
-const BLAMED_SIZE_MIN: usize = 16 << 10;
-/// Sends of such a record alone that break, while every smaller request passes, before it is given up: more than the three after which a request is split,
-/// since a flaky network must not cost a line.
-const BROKEN_ALONE_MAX: u8 = 6;
+pub use reply::SetAside;
 
 /// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,7 +170,13 @@ impl<D: Disk> Pipeline<D> {
         if let Some(until) = self.backoff.until(now) {
             return Ok(Step::Wait(earlier(Some(until), self.limit())));
         }
-        let records = self.bisection.as_ref().map_or(usize::MAX, Bisection::chunk);
+        let records = match &self.bisection {
+            Some(bisection) => bisection.chunk(),
+            None if self.failed_go_alone(batch) => batch.failed(),
+            None => usize::MAX,
+        };
+        // What breaks, or is too large, as one record of many lines may pass as two.
+        while self.bisection.is_none() && batch.first_size() > self.size.get() && batch.halve(0) {}
         batch.narrow(records, self.size.get());
         self.counters.requests += 1;
         batch.sign_at = self.skew.apply(now.wall);
@@ -184,7 +188,7 @@ impl<D: Disk> Pipeline<D> {
     }
 
     /// Takes the answer to the request that `poll` asked for. `set_aside` is told each record that is given up.
-    pub fn on_reply(&mut self, now: Now, batch: &mut Batch, reply: Reply, set_aside: &mut dyn FnMut(RejectReason, Record<'_>)) -> io::Result<()> {
+    pub fn on_reply(&mut self, now: Now, batch: &mut Batch, reply: Reply, set_aside: &mut SetAside<'_>) -> io::Result<()> {
         batch.fresh_credentials = false;
         self.in_flight = false;
         if !matches!(&reply, Reply::Failed(failure) if failure.class.never_left()) {
@@ -266,13 +270,17 @@ impl<D: Disk> Pipeline<D> {
         missing || self.closing.is_some_and(|closing| closing.refused) || self.limit().is_some_and(|limit| limit.passed(now))
     }
 
+    /// In strict ordering nothing joins records that failed, unless it is needed to clear them.
+    fn failed_go_alone(&self, batch: &Batch) -> bool {
+        self.options.ordering == Ordering::Strict && !self.trouble.suspicious && batch.failed() > 0
+    }
+
     /// Brings lines from the spool into the packer and from there into the batch, behind the records that failed.
     fn fill(&mut self, now: Now, batch: &mut Batch) -> io::Result<()> {
-        let alone = self.options.ordering == Ordering::Strict && !self.trouble.suspicious && batch.has_failed();
-        if alone || self.bisection.is_some() {
+        if self.failed_go_alone(batch) || self.bisection.is_some() {
             return Ok(());
         }
-        batch.widen(self.trouble.suspicious);
+        batch.widen(self.trouble.suspicious || batch.has_broken_alone());
         loop {
             let next = loop {
                 match self.spool.peek()? {
@@ -287,204 +295,11 @@ impl<D: Disk> Pipeline<D> {
             self.pressed = false;
         }
     }
-
-    fn on_answer(&mut self, now: Now, batch: &mut Batch, set_aside: &mut dyn FnMut(RejectReason, Record<'_>)) {
-        let (sent, bytes) = (batch.window(), batch.window_size());
-        let outcomes = std::mem::take(&mut batch.outcomes);
-        assert_eq!(outcomes.len(), sent, "one outcome for each record sent");
-        let stored = outcomes.iter().filter(|outcome| **outcome == Outcome::Stored).count();
-        if stored == 0 && outcomes.contains(&Outcome::Refused) {
-            batch.outcomes = outcomes;
-            return self.on_failure(now, batch, refused_each(), set_aside);
-        }
-        let counters = &mut self.counters;
-        let mut left = 0;
-        batch.retain(|index, record| match outcomes.get(index) {
-            Some(Outcome::Stored) => {
-                counters.delivered += u64::from(record.lines);
-                counters.records += 1;
-                counters.record_bytes += record.data.len() as u64;
-                false
-            }
-            // Others of the same stream were stored in the same request: it is the record.
-            Some(Outcome::Refused) => {
-                counters.set_aside.add(RejectReason::Refused, u64::from(record.lines));
-                set_aside(RejectReason::Refused, record);
-                false
-            }
-            Some(Outcome::Retry(reason)) => {
-                counters.throttled += u64::from(*reason == RetryReason::Throttled);
-                left += 1;
-                true
-            }
-            None => true,
-        });
-        let throttled = outcomes.contains(&Outcome::Retry(RetryReason::Throttled));
-        batch.outcomes = outcomes;
-        batch.outcomes.clear();
-        if stored == 0 {
-            let (class, code) =
-                if throttled { (Class::Throttled, "ProvisionedThroughputExceededException") } else { (Class::Unavailable, "InternalFailure") };
-            return self.fail(now, Failure { code: code.into(), message: "every record of the request failed".into(), ..failure(class) });
-        }
-        self.trouble = Trouble { refreshed: self.trouble.refreshed, ..Trouble::default() };
-        self.size.stored(now, bytes);
-        batch.passed();
-        if left > 0 {
-            self.backoff.stored_some(now, &mut self.random);
-        } else {
-            self.backoff.stored_all();
-        }
-        if let Some(bisection) = &mut self.bisection {
-            let verdict = bisection.answered(sent, sent - left);
-            self.judge(now, batch, verdict, None, set_aside);
-        }
-    }
-
-    fn on_failure(&mut self, now: Now, batch: &mut Batch, failure: Failure, set_aside: &mut dyn FnMut(RejectReason, Record<'_>)) {
-        let (sent, bytes) = (batch.window(), batch.window_size());
-        match failure.class {
-            Class::Unknown | Class::Broken | Class::TimedOut => self.counters.unknown += 1,
-            Class::Throttled => self.counters.throttled += 1,
-            _ => self.counters.failed += 1,
-        }
-        batch.outcomes.clear();
-        match failure.class {
-            Class::Invalid => return self.on_invalid(now, batch, failure, set_aside),
-            Class::TooLarge if sent > 1 && bytes > crate::limits::REQUEST_SIZE_MIN => {
-                self.size.too_large(now, bytes);
-                return self.mend(failure);
-            }
-            Class::TooLarge => return self.on_invalid(now, batch, failure, set_aside),
-            Class::TimedOut => self.size.timed_out(bytes),
-            Class::Broken => self.size.broke(now, bytes),
-            _ if self.may_correct(now, batch, &failure) => return self.mend(failure),
-            _ => {}
-        }
-        if matches!(failure.class, Class::Broken | Class::TimedOut) && self.bisection.is_none() {
-            match sent {
-                1 if bytes >= BLAMED_SIZE_MIN => self.on_broken_alone(batch, set_aside),
-                _ => batch.forgive(),
-            }
-        }
-        self.fail(now, failure);
-    }
-
-    /// Keeps everything and tries at once what may mend it.
-    fn mend(&mut self, failure: Failure) {
-        self.trouble.last = Some(failure);
-        self.trouble.mending = true;
-    }
-
-    /// Keeps everything and waits.
-    fn fail(&mut self, now: Now, failure: Failure) {
-        self.backoff.stored_nothing(now, failure.class, failure.retry_after, &mut self.random);
-        (self.trouble.mending, self.trouble.clock_corrected) = (false, false);
-        match &mut self.closing {
-            Some(closing) if closing.asked => closing.refused |= is_refusal(failure.class),
-            // An answer to what was asked before the end of the input: what remains is tried once more.
-            Some(_) => self.backoff.forget_wait(),
-            None => {}
-        }
-        self.trouble.last = Some(failure);
-    }
-
-    /// A refused signature or key may have a cause that is mended at once: the clock, by the answer's date; credentials that changed since, by looking
-    /// for them again. Each is tried once before the next wait, credentials at most once a minute.
-    fn may_correct(&mut self, now: Now, batch: &mut Batch, failure: &Failure) -> bool {
-        if !matches!(failure.class, Class::Signature | Class::Credentials | Class::Denied) {
-            return false;
-        }
-        let signed = batch.sign_at;
-        if !self.trouble.clock_corrected && failure.date.is_some_and(|date| self.skew.learn(now.wall, signed, date)) {
-            self.trouble.clock_corrected = true;
-            return true;
-        }
-        let due = self.trouble.refreshed.is_none_or(|at| now.mono.saturating_sub(at) >= REFRESH_INTERVAL);
-        if due {
-            self.trouble.refreshed = Some(now.mono);
-            batch.fresh_credentials = true;
-        }
-        due
-    }
-
-    fn on_invalid(&mut self, now: Now, batch: &mut Batch, failure: Failure, set_aside: &mut dyn FnMut(RejectReason, Record<'_>)) {
-        let (sent, records) = (batch.window(), batch.len());
-        let bisection = self.bisection.get_or_insert_with(|| Bisection::new(sent, records));
-        let mut verdict = bisection.refused(sent);
-        if verdict == Verdict::Hold {
-            verdict = bisection.next();
-            batch.rotate();
-        }
-        self.judge(now, batch, verdict, Some(failure), set_aside);
-    }
-
-    fn judge(
-        &mut self,
-        now: Now,
-        batch: &mut Batch,
-        verdict: Verdict,
-        failure: Option<Failure>,
-        set_aside: &mut dyn FnMut(RejectReason, Record<'_>),
-    ) {
-        match verdict {
-            Verdict::Go | Verdict::Hold => {}
-            Verdict::Guilty(guilty) => {
-                self.bisection = None;
-                let (innocent, counters) = (batch.len() - guilty, &mut self.counters);
-                batch.retain(|index, record| {
-                    if index >= innocent {
-                        counters.set_aside.add(RejectReason::Refused, u64::from(record.lines));
-                        set_aside(RejectReason::Refused, record);
-                    }
-                    index < innocent
-                });
-            }
-            Verdict::Configuration => {
-                self.bisection = None;
-                self.trouble.suspicious = true;
-                // Not for its records, as it turned out.
-                let failure = failure.or_else(|| self.trouble.last.take()).unwrap_or_else(refused_each);
-                self.fail(now, Failure { class: Class::Misconfigured, ..failure });
-            }
-        }
-    }
-
-    /// One large record broke on the way again. Others go first; when this happened often enough while they passed, it is treated as too large. In strict
-    /// ordering nothing goes first, so nothing can blame it.
-    fn on_broken_alone(&mut self, batch: &mut Batch, set_aside: &mut dyn FnMut(RejectReason, Record<'_>)) {
-        if self.options.ordering == Ordering::Strict {
-            return;
-        }
-        if batch.len() == 1 {
-            self.trouble.suspicious = true;
-            return;
-        }
-        if batch.broke_alone() < BROKEN_ALONE_MAX {
-            return batch.rotate();
-        }
-        let counters = &mut self.counters;
-        batch.retain(|index, record| {
-            if index == 0 {
-                counters.set_aside.add(RejectReason::TooLarge, u64::from(record.lines));
-                set_aside(RejectReason::TooLarge, record);
-            }
-            index != 0
-        });
-    }
 }
 
 /// A refusal that ends a run: only a person can mend it.
 fn is_refusal(class: Class) -> bool {
     class.is_refusal() || matches!(class, Class::Invalid | Class::TooLarge)
-}
-
-fn failure(class: Class) -> Failure {
-    Failure { class, status: Some(200), code: String::new(), message: String::new(), retry_after: None, date: None }
-}
-
-fn refused_each() -> Failure {
-    Failure { code: "InvalidArgumentException".into(), message: "every record of the request was refused".into(), ..failure(Class::Invalid) }
 }
 
 fn earlier(a: Option<Deadline>, b: Option<Deadline>) -> Option<Deadline> {

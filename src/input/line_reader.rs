@@ -244,6 +244,15 @@ impl LineReader {
     }
 }
 
+/// Where each line ends, its newline included, in the bytes of lines that a reader gave and that were joined by newlines.
+pub fn line_ends(joined: &[u8]) -> impl Iterator<Item = usize> + '_ {
+    let mut end = 0;
+    std::iter::from_fn(move || {
+        end += Progress::default().record_end(&joined[end..])? + 1;
+        Some(end)
+    })
+}
+
 /// CR and LF.
 const LINE_END_SIZE_MAX: usize = 2;
 

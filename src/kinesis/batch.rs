@@ -2,12 +2,14 @@
 //!
 //! - At most `RECORDS_MAX` records and `request_size` bytes, counted as Kinesis counts them: data before base64 plus partition keys.
 //! - Records that were not stored stay in front; what is filled in comes behind them. A stored record is gone and cannot be sent again.
+//! - A record of many lines may become two (`halve`); its lines keep their order.
 //! - One buffer, allocated once; it doubles while one record that fills a request is suspect (`widen`).
 
 use std::time::Duration;
 
+use crate::input::line_reader::line_ends;
 use crate::kinesis::outcome::Outcome;
-use crate::limits::RECORDS_MAX;
+use crate::limits::{RECORDS_MAX, REQUEST_SIZE_MIN};
 use crate::spool::block::Position;
 
 /// A record of the open request.
@@ -19,6 +21,15 @@ pub struct Record<'a> {
     pub data: &'a [u8],
     /// Lines in it.
     pub lines: u32,
+}
+
+impl Record<'_> {
+    /// Where the second half of its lines begins in the data; `None` for one line, and for data that is not its lines as they came.
+    pub fn middle(&self) -> Option<usize> {
+        let before = (self.lines / 2).checked_sub(1)? as usize;
+        let (middle, last) = (line_ends(self.data).nth(before)?, line_ends(self.data).nth(self.lines as usize - 1)?);
+        (last == self.data.len()).then_some(middle)
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -105,9 +116,9 @@ impl Batch {
         self.records.len()
     }
 
-    /// Whether a record in it was sent before.
-    pub fn has_failed(&self) -> bool {
-        self.records.iter().any(|record| record.sent)
+    /// Leading records that were sent before.
+    pub fn failed(&self) -> usize {
+        self.records.iter().take_while(|record| record.sent).count()
     }
 
     /// Lines in open records.
@@ -145,6 +156,16 @@ impl Batch {
     /// Their bytes.
     pub fn window_size(&self) -> usize {
         self.records[..self.window].iter().map(|record| record.size).sum()
+    }
+
+    /// Whether the request can be sent as smaller ones.
+    pub fn may_be_smaller(&self) -> bool {
+        self.window_size() > REQUEST_SIZE_MIN && (self.window > 1 || self.middle(0).is_some())
+    }
+
+    /// Bytes of the leading record.
+    pub fn first_size(&self) -> usize {
+        self.records.first().map_or(0, |record| record.size)
     }
 
     /// The records of the request, in order.
@@ -187,6 +208,43 @@ impl Batch {
         }
     }
 
+    /// Makes two records of each that has several lines, as far as there is room. False when there is none.
+    pub fn halve_all(&mut self) -> bool {
+        let before = self.records.len();
+        // From behind, so that halves do not move what is still to be halved.
+        for index in (0..before).rev() {
+            self.halve(index);
+        }
+        self.records.len() > before
+    }
+
+    /// Makes two records of the one at `index`, each with one half of its lines; false where that cannot be.
+    pub fn halve(&mut self, index: usize) -> bool {
+        let Some(middle) = self.middle(index) else { return false };
+        let whole = self.records[index];
+        // The key once more, between the halves.
+        let (end, start) = (self.buffer.len(), whole.start + whole.key_size + middle);
+        self.buffer.extend_from_within(whole.start..whole.start + whole.key_size);
+        self.buffer[start..].rotate_right(whole.key_size);
+        debug_assert_eq!(self.buffer.len(), end + whole.key_size);
+        let first = Open { size: whole.key_size + middle, lines: whole.lines / 2, broke_alone: 0, passed: false, ..whole };
+        let second = Open { start, size: whole.size - middle, lines: whole.lines - first.lines, ..first };
+        self.records[index] = first;
+        self.records.insert(index + 1, second);
+        for record in &mut self.records[index + 2..] {
+            record.start += whole.key_size;
+        }
+        self.window = 0;
+        true
+    }
+
+    /// Where a record would be halved, when it can be and there is room for its key once more.
+    fn middle(&self, index: usize) -> Option<usize> {
+        let open = self.records.get(index)?;
+        let room = self.records.len() < RECORDS_MAX && self.buffer.len() + open.key_size <= 2 * self.request_size;
+        self.view(open).middle().filter(|_| room)
+    }
+
     /// Notes that the first record broke alone once more; returns how often that was, counted only while others passed in between.
     pub fn broke_alone(&mut self) -> u8 {
         let first = &mut self.records[0];
@@ -195,6 +253,11 @@ impl Batch {
             first.passed = false;
         }
         first.broke_alone
+    }
+
+    /// Whether a record is suspect of breaking on the way for its size.
+    pub fn has_broken_alone(&self) -> bool {
+        self.records.iter().any(|record| record.broke_alone > 0)
     }
 
     /// Another request broke as well: it is the network, not a record's size.
@@ -261,6 +324,27 @@ mod tests {
         batch.retain(|index, _| index != 0);
         assert_eq!(data(&batch), ["three", "one"]);
         assert_eq!(batch.record(0).key, "key");
+    }
+
+    #[test]
+    fn a_record_is_halved_between_two_of_its_lines_wherever_their_newlines_are() {
+        let mut batch = batch(&["first\n"]);
+        let lines = ["m v=1", "m v=\"two\nlines\\\"\n\"", "n v=3", "m v=4", "o v=\"\n\" 5"].map(|line| format!("{line}\n"));
+        batch.push("k\u{e9}y", 5, Position(7), |out| out.extend_from_slice(lines.concat().as_bytes()));
+        batch.push("last", 1, Position(8), |out| out.extend_from_slice(b"m v=6\n"));
+        assert!(batch.halve_all() && batch.halve_all() && batch.halve_all() && !batch.halve_all());
+        let [one, two, three, four, five] = &lines;
+        assert_eq!(data(&batch), ["first\n", one, two, three, four, five, "m v=6\n"]);
+        let keys: Vec<&str> = (0..batch.len()).map(|index| batch.record(index).key).collect();
+        assert_eq!(keys, ["key", "k\u{e9}y", "k\u{e9}y", "k\u{e9}y", "k\u{e9}y", "k\u{e9}y", "last"]);
+        assert_eq!((batch.lines(), batch.first()), (7, Some(Position(0))));
+    }
+
+    #[test]
+    fn data_that_is_not_its_lines_is_never_halved() {
+        for (data, lines) in [("m v=1\n", 1), ("m v=1\nm v=2", 2), ("m v=1\nm v=2\nm v=3\n", 2), ("\x1f\n\x08", 3), ("", 0), ("m v=\"a\n", 2)] {
+            assert_eq!(Record { key: "k", data: data.as_bytes(), lines }.middle(), None, "{data:?}");
+        }
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Finds the records for which a request is called invalid (`ValidationException` …), by halving it.
 //!
-//! A record that is refused alone is *held*. When all others were tried, the held ones are guilty if another record of the same stream was stored
-//! meanwhile; otherwise the configuration is wrong, not the records, and nothing is given up. Bounded: after `FUTILE_MAX` requests in a row that stored
-//! nothing it ends as "configuration", and the records tried first stand last at the next attempt.
+//! A record that is refused alone is *held*: it stands at the end of the batch. When all others were tried, only held ones are left, and they are guilty if
+//! another record of the same stream was stored meanwhile; otherwise the configuration is wrong, not the records, and nothing is given up. Bounded: after
+//! `FUTILE_MAX` requests in a row that stored nothing it ends as "configuration", and the records tried first stand last at the next attempt.
 //!
 //! It knows sizes only; the batch holds the records. The chunk on top is the leading part of the batch.
 
@@ -14,9 +14,9 @@ const FUTILE_MAX: u32 = 40;
 pub struct Bisection {
     /// Sizes of the parts still to be tried, the leading one last.
     chunks: Vec<usize>,
-    /// Records refused alone; they stand at the end of the batch.
-    held: usize,
     stored: bool,
+    /// What is tried are halves of guilty records.
+    halved: bool,
     futile: u32,
 }
 
@@ -27,8 +27,8 @@ pub enum Verdict {
     Go,
     /// The leading record was refused alone: move it behind all others, then go on.
     Hold,
-    /// Over: the last `n` records of the batch are guilty (none is a good answer).
-    Guilty(usize),
+    /// Over: what is left of the batch is guilty (nothing is a good answer).
+    Guilty,
     /// Over: nothing was stored meanwhile, so it is the configuration.
     Configuration,
 }
@@ -41,7 +41,7 @@ impl Bisection {
             chunks.push(records - window);
         }
         chunks.push(window);
-        Bisection { chunks, held: 0, stored: false, futile: 0 }
+        Bisection { chunks, stored: false, halved: false, futile: 0 }
     }
 
     /// Leading records to send next.
@@ -59,15 +59,12 @@ impl Bisection {
             self.push(sent / 2);
             return self.next();
         }
-        self.held += 1;
         Verdict::Hold
     }
 
-    /// Of the leading `sent` records `stored` were stored and have left the batch.
+    /// Of the leading `sent` records `stored`, one at least, were stored and have left the batch.
     pub fn answered(&mut self, sent: usize, stored: usize) -> Verdict {
-        if stored > 0 {
-            (self.stored, self.futile) = (true, 0);
-        }
+        (self.stored, self.futile) = (true, 0);
         let chunk = self.chunks.pop().unwrap_or(sent).max(sent);
         self.push(chunk - stored);
         self.next()
@@ -75,12 +72,23 @@ impl Bisection {
 
     /// After `Hold` was carried out.
     pub fn next(&self) -> Verdict {
-        match (self.chunks.is_empty(), self.stored) {
-            (true, true) => Verdict::Guilty(self.held),
-            (true, false) => Verdict::Configuration,
-            (false, false) if self.futile >= FUTILE_MAX => Verdict::Configuration,
+        let over = self.chunks.is_empty() || self.is_hopeless() && (self.halved || !self.stored);
+        match (over, self.stored) {
             (false, _) => Verdict::Go,
+            (true, true) => Verdict::Guilty,
+            (true, false) => Verdict::Configuration,
         }
+    }
+
+    /// Whether so much was tried in vain that nothing more is to be tried.
+    pub fn is_hopeless(&self) -> bool {
+        self.futile >= FUTILE_MAX
+    }
+
+    /// What is left is guilty and was halved: each of its `records` is tried by itself.
+    pub fn go_on(&mut self, records: usize) {
+        self.halved = true;
+        self.chunks.extend(std::iter::repeat_n(1, records));
     }
 
     fn push(&mut self, size: usize) {
@@ -116,7 +124,7 @@ mod tests {
             }
             match verdict {
                 Verdict::Go => sent = bisection.chunk(),
-                Verdict::Guilty(n) => return (Some(batch[batch.len() - n..].iter().map(|(id, _)| *id).collect()), stored, requests),
+                Verdict::Guilty => return (Some(batch.iter().map(|(id, _)| *id).collect()), stored, requests),
                 Verdict::Configuration => return (None, stored, requests),
                 Verdict::Hold => unreachable!("carried out above"),
             }
@@ -163,6 +171,6 @@ mod tests {
         assert_eq!(bisection.chunk(), 1, "the throttled one of the first half");
         assert_eq!(bisection.answered(1, 1), Verdict::Go);
         assert_eq!(bisection.chunk(), 2);
-        assert_eq!(bisection.answered(2, 2), Verdict::Guilty(0));
+        assert_eq!(bisection.answered(2, 2), Verdict::Guilty);
     }
 }
