@@ -280,7 +280,7 @@ impl<D: Disk> Pipeline<D> {
         if self.failed_go_alone(batch) || self.bisection.is_some() {
             return Ok(());
         }
-        batch.widen(self.trouble.suspicious || batch.has_broken_alone());
+        batch.widen(self.trouble.suspicious || !batch.is_empty() && batch.all_broke_alone());
         loop {
             let next = loop {
                 match self.spool.peek()? {
