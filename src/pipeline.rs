@@ -235,7 +235,7 @@ impl<D: Disk> Pipeline<D> {
         !self.in_flight && self.refusal().is_some()
     }
 
-    /// How the run ends if it ends now, and the books with it: what waits is handed back (with a deadline) or dropped.
+    /// How the run ends if it ends now, and the books with it: what waits is handed back (with a deadline) or dropped. Call it once.
     pub fn end(&mut self) -> Ending {
         let eof = self.closing.is_some_and(|closing| closing.eof);
         let waiting = self.waiting();
