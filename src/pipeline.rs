@@ -235,7 +235,7 @@ impl<D: Disk> Pipeline<D> {
         !self.in_flight && self.refusal().is_some()
     }
 
-    /// How the run ends if it ends now, and the books with it: what waits is handed back (with a deadline) or dropped.
+    /// How the run ends if it ends now, and the books with it: what waits is handed back (with a deadline) or dropped. Call it once.
     pub fn end(&mut self) -> Ending {
         let eof = self.closing.is_some_and(|closing| closing.eof);
         let waiting = self.waiting();
@@ -280,7 +280,7 @@ impl<D: Disk> Pipeline<D> {
         if self.failed_go_alone(batch) || self.bisection.is_some() {
             return Ok(());
         }
-        batch.widen(self.trouble.suspicious || batch.has_broken_alone());
+        batch.widen(self.trouble.suspicious || !batch.is_empty() && batch.all_broke_alone());
         loop {
             let next = loop {
                 match self.spool.peek()? {

@@ -255,9 +255,9 @@ impl Batch {
         first.broke_alone
     }
 
-    /// Whether a record is suspect of breaking on the way for its size.
-    pub fn has_broken_alone(&self) -> bool {
-        self.records.iter().any(|record| record.broke_alone > 0)
+    /// Whether all that is open are records that broke alone: only others can blame their size.
+    pub fn all_broke_alone(&self) -> bool {
+        self.records.iter().all(|record| record.broke_alone > 0)
     }
 
     /// Another request broke as well: it is the network, not a record's size.

@@ -2,6 +2,7 @@
 //!
 //! Kinesis answers JSON, with the code in a header too. Emulators and older services answer XML, proxies and captive portals HTML; all of it is read by hand
 //! within bounds. An answer that carries no code of a service is never a refusal, whatever its status: a proxy must not be able to end a run.
+//! (A bare 413 is about size; it ends one only when it answers even the smallest request.)
 //! Sources: botocore's retry tables and response parsers, the Kinesis service model, and the answers of kinesalite, kinesis-local and moto.
 
 use std::fmt;
