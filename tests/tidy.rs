@@ -228,7 +228,8 @@ fn tracked(root: &Path) -> Vec<PathBuf> {
         let name = entry.file_name().into_string().unwrap();
         match entry.file_type().unwrap() {
             kind if kind.is_dir() && !["target", ".git", "dist"].contains(&name.as_str()) => walk(&entry.path(), &mut files),
-            kind if kind.is_file() => files.push(entry.path()),
+            // In a work tree .git is a file that names its repository.
+            kind if kind.is_file() && name != ".git" => files.push(entry.path()),
             _ => {}
         }
     }
