@@ -37,7 +37,7 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// A request stored all its records.
+    /// A request stored all its records, or something is tried that has not failed yet: the delays start anew.
     pub fn stored_all(&mut self) {
         *self = Backoff::default();
     }

@@ -52,12 +52,14 @@ impl SizeLimit {
         self.halve(sent);
     }
 
-    /// A request of `sent` bytes broke on the way.
-    pub fn broke(&mut self, now: Now, sent: usize) {
+    /// A request of `sent` bytes broke on the way. True when a smaller one is to be tried, which has failed in nothing yet.
+    pub fn broke(&mut self, now: Now, sent: usize) -> bool {
         self.broken += 1;
-        if self.broken >= BROKEN_SENDS_MAX {
-            self.too_large(now, sent);
+        if self.broken < BROKEN_SENDS_MAX {
+            return false;
         }
+        self.too_large(now, sent);
+        sent > self.current
     }
 
     /// A request of `sent` bytes is larger than the service, or something on the way, takes.

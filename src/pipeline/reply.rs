@@ -187,7 +187,12 @@ impl<D: Disk> Pipeline<D> {
         let (sent, bytes) = (batch.window(), batch.window_size());
         match class {
             Class::TimedOut => self.size.timed_out(bytes),
-            _ => self.size.broke(now, bytes),
+            _ => {
+                // Six halvings at most lead to the smallest request, and there the waits grow as ever; one record alone is not sent smaller.
+                if self.size.broke(now, bytes) && sent > 1 {
+                    self.backoff.stored_all();
+                }
+            }
         }
         match sent {
             _ if self.bisection.is_some() => {}

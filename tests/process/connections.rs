@@ -127,6 +127,15 @@ fn an_answer_without_end_is_not_read_for_ever_nor_kept() {
 }
 
 #[test]
+fn a_middlebox_that_resets_large_requests_is_outwitted_within_the_time_of_a_pipe() {
+    let server = Server::start(Options::default());
+    server.change(|service| service.conditions.request_bytes_max = Some(40_000));
+    let all: Vec<_> = (0..500).map(|i| lines::of_size(i, 1_000)).collect();
+    to(&server).stdin(lines::joined(&all)).run().assert_code(0);
+    server.assert_stored(STREAM, &all);
+}
+
+#[test]
 fn a_line_that_breaks_every_connection_is_set_aside_when_others_pass_and_holds_nobody_up() {
     let (server, dir) = (Server::start(Options::default()), TempDir::new());
     server.change(|service| service.conditions.request_bytes_max = Some(60_000));
