@@ -192,6 +192,7 @@ fn reply_to(shared: &Shared, service: &Service, request: &PutRecords, fault: &Fa
     };
     match fault {
         Fault::StoreThenReset => Reply { out: Out::Nothing, next: Next::Reset, ..Reply::error(store(false)) },
+        Fault::ResetAfterRead => Reply { out: Out::Nothing, next: Next::Reset, ..Reply::error(invented(0)) },
         Fault::Slow(delay) => Reply { out: Out::After(*delay), ..Reply::truth(store(true)) },
         Fault::Trickle(pause) => Reply { out: Out::Trickle(*pause), ..Reply::truth(store(true)) },
         Fault::CloseIdle => Reply { next: Next::Close, ..Reply::truth(store(true)) },
