@@ -150,6 +150,8 @@ impl<D: Disk> Pipeline<D> {
         match verdict {
             Verdict::Go | Verdict::Hold => {}
             Verdict::Guilty => self.on_guilty(batch, set_aside),
+            // Records of many lines may be cleared by halves of their own.
+            Verdict::Configuration if self.try_halves(batch) => {}
             Verdict::Configuration => {
                 self.bisection = None;
                 self.trouble.suspicious = true;
