@@ -80,7 +80,7 @@ impl Ending {
                 match failure {
                     Some(failure) => format!("{left}; last answer of {}: {failure}", place(destination)),
                     None if *in_flight => format!("{left}; no answer yet of {}", place(destination)),
-                    None => left,
+                    None => format!("{left}; destination: {}", place(destination)),
                 }
             }
             Cause::Io(text) => text.clone(),

@@ -267,6 +267,15 @@ fn an_answer_is_bounded_before_and_after_decoding() {
 }
 
 #[test]
+fn an_interim_answer_that_comes_with_a_large_final_one_is_passed_over() {
+    let body = "x".repeat(100_000);
+    let interim = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n";
+    let server = Server::start(vec![answering([interim.as_bytes(), &ok(&body)].concat())]);
+    let (answer, read) = post(&mut client(), &server.url()).unwrap();
+    assert_eq!((answer.status, read.len()), (200, body.len()));
+}
+
+#[test]
 fn a_redirect_is_an_answer_and_is_not_followed() {
     for status in [301, 302, 303, 307, 308] {
         let target = TcpListener::bind("127.0.0.1:0").unwrap();

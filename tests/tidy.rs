@@ -24,19 +24,25 @@ const BANS: &[Ban] = &[
     Ban { text: "rustls::", allowed: &["src/aws/http/"], instead: "aws::http::Http" },
     Ban { text: "aws_sigv4", allowed: &["src/aws/signer.rs"], instead: "aws::signer::sign" },
     Ban { text: "TcpStream", allowed: &["src/aws/http/"], instead: "aws::http::Http" },
+    Ban { text: "UdpSocket", allowed: &["src/aws/http/"], instead: "aws::http::Http" },
     Ban { text: "ToSocketAddrs", allowed: &["src/aws/http/resolver.rs"], instead: "aws::http::Http" },
     Ban { text: "HashMap", allowed: &["src/aws/"], instead: "BTreeMap or a Vec: a hash map's order differs from run to run" },
     Ban { text: "eprintln!", allowed: &[], instead: "log::Log, which never panics on a closed stderr" },
     Ban { text: "eprint!", allowed: &[], instead: "log::Log, which never panics on a closed stderr" },
     Ban { text: "println!", allowed: &[], instead: "write to a stdout of main's, and look at the result" },
     Ban { text: "process::exit", allowed: &[], instead: "an ExitCode out of main" },
-    Ban { text: "std::env::", allowed: &["src/main.rs", "src/config/environment.rs"], instead: "config::Environment" },
+    Ban { text: "process::abort", allowed: &[], instead: "an ExitCode out of main" },
+    Ban { text: "std::env", allowed: &["src/main.rs", "src/config/environment.rs"], instead: "config::Environment" },
     Ban { text: "thread::sleep", allowed: &["src/daemon/signals.rs"], instead: "a Step::Wait, or a Condvar with a timeout" },
     Ban { text: "thread::spawn", allowed: &[], instead: "thread::Builder in daemon/: a thread that cannot start is an error, not a panic" },
     Ban { text: "todo!(", allowed: &[], instead: "the thing itself" },
     Ban { text: "unimplemented!(", allowed: &[], instead: "the thing itself" },
     Ban { text: "RandomState", allowed: &[], instead: "random::Random, which a seed repeats" },
     Ban { text: "#[ignore", allowed: &[], instead: "a test that runs, or none" },
+    // Ways to write an import that this file would not see through.
+    Ban { text: "crate::{", allowed: &[], instead: "one `use crate::…` for each module" },
+    Ban { text: "std::{", allowed: &[], instead: "one `use std::…` for each module" },
+    Ban { text: "super::super::", allowed: &[], instead: "crate::…" },
 ];
 
 /// Layer 0 knows nothing, 1 is bytes in and bytes out, 2 takes `now` and returns steps, 3 touches the world, 4 puts it together. The longest match counts.
@@ -98,6 +104,9 @@ fn a_file_imports_from_its_own_layer_or_below() {
         let module = path.trim_start_matches("src/").trim_end_matches(".rs").trim_end_matches("/mod").replace('/', "::");
         let own = layer(&module).unwrap_or_else(|| panic!("{path} has no layer: add it to LAYERS in tests/tidy.rs"));
         for (number, line) in product_lines(&text) {
+            if line.trim_start().starts_with("use ") && !line.contains(';') {
+                found.push(format!("{path}:{number}: an import goes on in the next line; instead: two of them"));
+            }
             for import in imports(line) {
                 if layer(&import).is_some_and(|layer| layer > own) {
                     found.push(format!("{path}:{number}: layer {own} imports {import} of layer {}", layer(&import).unwrap()));
@@ -109,7 +118,7 @@ fn a_file_imports_from_its_own_layer_or_below() {
 }
 
 #[test]
-fn the_layer_rule_sees_every_way_to_write_an_import() {
+fn the_layer_rule_sees_every_way_to_write_an_import_that_is_not_banned() {
     assert_eq!(imports("use crate::aws::http::Http;"), ["aws::http::Http"]);
     assert_eq!(imports("use crate::sender::{Sender, Other};"), ["sender::Sender", "sender::Other"]);
     assert_eq!(imports("    let x: crate::log::Log = crate::daemon::run();"), ["log::Log", "daemon::run"]);

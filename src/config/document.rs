@@ -175,6 +175,10 @@ impl Walk<'_, '_, '_> {
         } else {
             (None, String::new())
         };
+        // Meant, only misspelt or misplaced: nobody need be told as well that it is missing.
+        if let Some(key) = likely.filter(|key| !self.document.settings.is_set(key.id)) {
+            self.document.settings.set_wrong(key.id);
+        }
         let harmless = likely.is_some_and(|key| key.kind.is_harmless()) && !matches!(value.get_ref(), DeValue::Table(_) | DeValue::Array(_));
         let plain = !value.get_ref().as_str().is_some_and(|text| text.len() > 32 || looks_secret(text));
         if harmless && plain {

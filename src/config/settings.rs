@@ -26,7 +26,7 @@ pub(crate) struct Setting {
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     cells: [Option<Setting>; KEYS.len()],
-    /// Given, but not a possible value: its mistake is told, so that nothing else should be said about it.
+    /// Given, but not under its name or not with a possible value: its mistake is told, so that nothing else should be said about it.
     wrong: [bool; KEYS.len()],
 }
 

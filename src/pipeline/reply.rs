@@ -150,12 +150,21 @@ impl<D: Disk> Pipeline<D> {
         match verdict {
             Verdict::Go | Verdict::Hold => {}
             Verdict::Guilty => self.on_guilty(batch, set_aside),
-            Verdict::Configuration => {
-                self.bisection = None;
-                self.trouble.suspicious = true;
-                // Not for its records, as it turned out.
-                self.fail(now, Failure { class: Class::Misconfigured, ..failure });
-            }
+            Verdict::Configuration => self.on_nothing_stored(now, batch, failure),
+        }
+    }
+
+    /// Of all that was tried nothing was stored, which proves nothing yet about a record. Others of the stream may clear the configuration: newer ones where
+    /// some wait, and at the end of the input, when no more come, the halves of what was tried.
+    fn on_nothing_stored(&mut self, now: Now, batch: &mut Batch, failure: Failure) {
+        let newer = self.spool.unread_lines() + self.packer.lines();
+        if !self.trouble.suspicious && newer > 0 {
+            (self.bisection, self.trouble.suspicious) = (None, true);
+            self.mend(failure);
+        } else if self.closing.is_none() || !self.try_halves(batch) {
+            (self.bisection, self.trouble.suspicious) = (None, true);
+            // Not for its records, as it turned out.
+            self.fail(now, Failure { class: Class::Misconfigured, ..failure });
         }
     }
 

@@ -49,6 +49,21 @@ fn nothing_is_called_missing_that_may_stand_in_a_line_which_does_not_parse() {
 }
 
 #[test]
+fn what_is_misspelt_or_misplaced_is_not_called_missing_too() {
+    for (text, expected) in [
+        ("regoin = \"eu-central-1\"\nstreamnme = \"s\"\n", 2),
+        ("region = \"eu-central-1\"\n[delivery]\nstreamname = \"s\"\n", 1),
+        ("region = \"eu-central-1\"\nstreamname = \"s\"\naccess_key = \"k\"\nsecret_kee = \"hunter2\"\n", 1),
+        // It is there as well, and wrong in a way that must be told.
+        ("regoin = \"x\"\nregion = \"eu\"\nstreamname = \"s\"\n", 2),
+        ("region = \"eu\"\nregoin = \"x\"\nstreamname = \"s\"\n", 2),
+    ] {
+        let error = load_file(text).unwrap_err();
+        assert_eq!(error.mistakes(), expected, "{error}");
+    }
+}
+
+#[test]
 fn a_file_that_cannot_be_read_gets_a_paragraph() {
     let said = |flags: &[&str], environment: &[(&str, &str)], kind: io::ErrorKind| {
         let error = load(&run(flags), &Environment::from_pairs(environment), |_| Err(kind.into())).unwrap_err();

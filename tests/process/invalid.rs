@@ -105,3 +105,42 @@ fn poison_is_found_with_strict_ordering_and_packed_lines_too() {
         assert_eq!((server.assert_stored(STREAM, &lines), summed(&finished, "lines given up")), (0, 1));
     }
 }
+
+#[test]
+fn a_bad_line_in_the_only_record_of_a_run_is_found_by_halves_of_that_record() {
+    let server = refuses_poison();
+    let (mut lines, _) = input(300);
+    for at in [0, 150, 151, 302] {
+        lines.insert(at, format!("poison,host=poisoned n=1 {at}").into_bytes());
+    }
+    let program = to(&server).args(["-v", "--pack", "lines", "--deadline", "30s"]).stdin(super::support::lines::joined(&lines));
+    let finished = program.run().assert_code(0);
+    lines.retain(|line| !line.starts_with(b"poison"));
+    assert_eq!((server.assert_stored(STREAM, &lines), summed(&finished, "lines given up")), (0, 4));
+    server.assert_no_resend_after_ack();
+}
+
+#[test]
+fn a_bad_line_in_a_record_that_fills_a_request_is_proved_by_newer_records() {
+    for ordering in ["request", "strict"] {
+        let (server, dir) = (refuses_poison(), TempDir::new());
+        let (mut lines, _) = input(10_000);
+        lines.insert(17, b"poison,host=poisoned n=1 1".to_vec());
+        let config = dir.file("kinegraf.toml", format!("[delivery]\nordering = \"{ordering}\"\nrequest_size = \"64KiB\"\n"));
+        let program = to(&server).args(["-v", "--pack", "lines", "--shutdown-timeout", "60s", "--config"]).args([config]);
+        let finished = program.stdin(super::support::lines::joined(&lines)).run().assert_code(0);
+        lines.remove(17);
+        assert_eq!((server.assert_stored(STREAM, &lines), summed(&finished, "lines given up")), (0, 1));
+    }
+}
+
+#[test]
+fn when_no_half_of_the_only_record_passes_it_is_the_configuration_and_no_line_is_given_up() {
+    let (server, dir) = (refuses_poison(), TempDir::new());
+    let bytes: Vec<u8> = (0..300).flat_map(|at| format!("poison,host=a n={at} {at}\n").into_bytes()).collect();
+    let finished = with_rejected(to(&server).args(["-v", "--pack", "lines"]), &dir).stdin(bytes).run().assert_code(78);
+    assert_reason(&finished, &["refuses every request", "300 lines not delivered"]);
+    assert_eq!(summed(&finished, "lines given up"), 0);
+    assert!(!dir.path().join("rejected").exists());
+    assert!(server.counts().requests < 60, "{} requests", server.counts().requests);
+}

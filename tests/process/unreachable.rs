@@ -67,6 +67,13 @@ fn what_was_held_back_follows_the_reason_and_is_bounded() {
 }
 
 #[test]
+fn a_run_that_has_no_time_to_ask_names_its_destination_all_the_same() {
+    let url = closed_port();
+    let finished = at(&url).args(["--shutdown-timeout", "0s"]).stdin(input(3).1).run().assert_code(75);
+    assert_reason(&finished, &["not delivered in time: 3 lines not delivered", STREAM, REGION, &url]);
+}
+
+#[test]
 fn a_long_reason_is_cut_to_500_bytes_and_strange_characters_do_not_reach_the_terminal() {
     let body = format!("<html><head><title>{} \u{1b}[31mred\u{7} {}</title></head></html>", "ä".repeat(300), "x".repeat(3000));
     let server =

@@ -32,8 +32,8 @@ pub(super) fn build(options: &HttpOptions, proxy: Option<Proxy>, tls: &Arc<Clien
         .accept_encoding("identity")
         .input_buffer_size(INPUT_BUFFER_SIZE)
         .output_buffer_size(OUTPUT_BUFFER_SIZE)
-        // One less than the buffer, so that a head that fills it is refused for its size.
-        .max_response_header_size(INPUT_BUFFER_SIZE - 1)
+        // The transports refuse a head that their buffer cannot hold. A smaller limit here would count what follows an interim answer as head.
+        .max_response_header_size(INPUT_BUFFER_SIZE)
         .max_idle_connections(1)
         .max_idle_connections_per_host(1)
         .max_idle_age(options.idle_max)

@@ -85,8 +85,8 @@ impl HttpError {
             ureq::Error::Io(error) => HttpError::new(Broken, broken_code(&error), &format!("the connection broke: {error}")),
             ureq::Error::Timeout(phase) => HttpError::new(TimedOut, "timed_out", &format!("no progress in time ({})", timeout_words(phase))),
             ureq::Error::Protocol(error) => HttpError::new(Garbage, "not_http", &format!("the answer is not HTTP/1.1: {error}")),
-            ureq::Error::LargeResponseHeader(size, max) => {
-                HttpError::new(ReplyTooLarge, "reply_too_large", &format!("the answer's head has {size} bytes or more, at most {max} are read"))
+            ureq::Error::LargeResponseHeader(_, max) => {
+                HttpError::new(ReplyTooLarge, "reply_too_large", &format!("the answer's head has more than {max} bytes"))
             }
             // The texts of these name no value.
             error @ (ureq::Error::Http(_) | ureq::Error::BadUri(_)) => HttpError::new(Unsendable, "invalid_request", &error.to_string()),

@@ -12,6 +12,7 @@ use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, Either
 
 use super::counts::{Counts, add};
 use super::error::{HttpErrorKind, TlsProblem, Unconnected};
+use super::wire::has_room;
 use crate::time::TlsClock;
 
 /// Bytes of the output buffer below TLS, which hands over one record at a time.
@@ -104,6 +105,7 @@ impl Transport for TlsTransport {
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
+        has_room(self.buffers())?;
         self.socket.set_timeout(timeout);
         let read = Stream::new(&mut self.conn, &mut self.socket).read(self.buffers.input_append_buf())?;
         self.buffers.input_appended(read);

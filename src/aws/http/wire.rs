@@ -101,6 +101,7 @@ impl Transport for WireTransport {
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
+        has_room(self.buffers())?;
         let before = self.socket.buffers().input().len();
         let read = self.socket.await_input(timeout);
         add(&self.counts.bytes_in, self.socket.buffers().input().len().saturating_sub(before));
@@ -114,6 +115,12 @@ impl Transport for WireTransport {
     fn is_open(&mut self) -> bool {
         !self.half_dead && self.socket.is_open()
     }
+}
+
+/// More is asked for while nothing of a full buffer could be used: a head (or the head of a chunk) that is larger than the buffer.
+pub(super) fn has_room(buffers: &mut dyn Buffers) -> Result<(), ureq::Error> {
+    let size = buffers.input().len();
+    if buffers.input_append_buf().is_empty() { Err(ureq::Error::LargeResponseHeader(size, size)) } else { Ok(()) }
 }
 
 fn is_closed(error: &io::Error) -> bool {
