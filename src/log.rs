@@ -1,4 +1,4 @@
-//! Diagnostics for a person, on stderr. Never panics on a closed stderr, never waits for a reader who does not read ([`stderr`]), never shows a secret:
+//! Diagnostics for a person, on stderr. Never panics on a closed stderr, never waits for a reader who does not read (`log/stderr.rs`), never shows a secret:
 //! callers pass only what may be shown.
 //!
 //! On a non-zero exit the first line on stderr must be the whole reason, since Telegraf shows nothing else. So diagnostics are held back (at most

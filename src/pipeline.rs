@@ -11,7 +11,7 @@
 //! The batch belongs to the delivery thread, so that it is encoded, signed and sent outside the lock. What always holds: the books close; a stored record
 //! is never sent again; acknowledgement is the contiguous prefix; nothing is given up but what `set_aside` was told.
 //!
-//! Here: what goes in and out, and how a run ends. What an answer changes is in [`reply`].
+//! Here: what goes in and out, and how a run ends. What an answer changes is in `pipeline/reply.rs`.
 
 mod reply;
 
