@@ -4,6 +4,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc;
 
+use super::intake_loop::LOOK_AGAIN;
 use super::*;
 use crate::cli::{self, Command};
 use crate::config::{self, Environment, Level};
@@ -81,6 +82,22 @@ fn somebody_who_ends_a_run_that_he_typed_into_waits_the_shutdown_timeout_and_no_
         assert_eq!(summary.ending.code(), 75);
         drop(writer);
     }
+}
+
+#[test]
+fn an_input_that_somebody_made_non_blocking_is_read_to_its_end() {
+    let (reader, mut writer) = UnixStream::pair().unwrap();
+    reader.set_nonblocking(true).unwrap();
+    let writing = std::thread::Builder::new().spawn(move || {
+        for line in [b"m v=1\n", b"m v=2\n"] {
+            std::thread::sleep(LOOK_AGAIN);
+            writer.write_all(line).unwrap();
+        }
+    });
+    let input = Input { reader: Box::new(reader), kind: InputKind::Pipe };
+    let summary = ends(move || run(&config(&["--dry-run"]), input, Output::DryRun(Box::new(io::sink())), quiet()));
+    writing.unwrap().join().unwrap();
+    assert_eq!((summary.ending.code(), summary.counters.delivered), (0, 2));
 }
 
 #[test]
