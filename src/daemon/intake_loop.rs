@@ -11,7 +11,7 @@ use crate::input::stdin::InputKind;
 use crate::spool::spool::Full;
 
 /// How long a non-blocking input that has nothing yet is left alone.
-pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(20);
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// Reads until the input or the run ends.
 pub(super) fn read(shared: &Shared, mut reader: Box<dyn Read + Send>, mut intake: Intake) {
