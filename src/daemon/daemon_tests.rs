@@ -83,6 +83,30 @@ fn somebody_who_ends_a_run_that_he_typed_into_waits_the_shutdown_timeout_and_no_
     }
 }
 
+/// Has nothing yet before each line and before its end, as a non-blocking pipe may.
+struct NotYet(std::vec::IntoIter<Option<&'static [u8]>>);
+
+impl Read for NotYet {
+    fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
+        match self.0.next() {
+            Some(Some(line)) => {
+                space[..line.len()].copy_from_slice(line);
+                Ok(line.len())
+            }
+            Some(None) => Err(io::ErrorKind::WouldBlock.into()),
+            None => Ok(0),
+        }
+    }
+}
+
+#[test]
+fn an_input_that_somebody_made_non_blocking_is_read_to_its_end() {
+    let reader = Box::new(NotYet(vec![None, Some(&b"m v=1\n"[..]), None, None, Some(b"m v=2\n"), None].into_iter()));
+    let input = Input { reader, kind: InputKind::Pipe };
+    let summary = ends(move || run(&config(&["--dry-run"]), input, Output::DryRun(Box::new(io::sink())), quiet()));
+    assert_eq!((summary.ending.code(), summary.counters.delivered), (0, 2));
+}
+
 #[test]
 fn after_its_end_a_run_reads_no_further() {
     let (reader, mut writer) = UnixStream::pair().unwrap();

@@ -2,12 +2,16 @@
 
 use std::io::{ErrorKind, Read};
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use super::Shared;
 use crate::ending::Cause;
 use crate::input::intake::Intake;
 use crate::input::stdin::InputKind;
 use crate::spool::spool::Full;
+
+/// How long a non-blocking input that has nothing yet is left alone.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// Reads until the input or the run ends.
 pub(super) fn read(shared: &Shared, mut reader: Box<dyn Read + Send>, mut intake: Intake) {
@@ -16,6 +20,12 @@ pub(super) fn read(shared: &Shared, mut reader: Box<dyn Read + Send>, mut intake
             Ok(0) => break,
             Ok(n) => n,
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                if pause(shared) {
+                    continue;
+                }
+                return;
+            }
             Err(error) => {
                 let mut state = shared.lock();
                 state.cut_short = Some(Cause::Io(format!("reading the input failed: {error}")));
@@ -32,6 +42,12 @@ pub(super) fn read(shared: &Shared, mut reader: Box<dyn Read + Send>, mut intake
     if hand_over(shared, &mut intake) {
         close(shared, &mut shared.lock(), true);
     }
+}
+
+/// A pipe can be one that somebody else made non-blocking, for all who hold it. Then "nothing yet" is no error: waits a little, unless the run takes no more.
+fn pause(shared: &Shared) -> bool {
+    let (state, _) = shared.space.wait_timeout(shared.lock(), LOOK_AGAIN).unwrap_or_else(PoisonError::into_inner);
+    state.ended.is_none() && !state.input_over
 }
 
 fn close(shared: &Shared, state: &mut super::State, eof: bool) {

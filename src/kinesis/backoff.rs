@@ -34,6 +34,8 @@ pub struct Backoff {
     failures: u32,
     scale: Option<Scale>,
     until: Option<Deadline>,
+    /// The service named the time.
+    asked: bool,
 }
 
 impl Backoff {
@@ -57,11 +59,12 @@ impl Backoff {
         let own = jitter(scale, self.failures, random);
         self.failures = self.failures.saturating_add(1);
         self.wait(now, retry_after.map_or(own, |asked| asked.clamp(own, own + RETRY_AFTER_EXTRA)));
+        self.asked = retry_after.is_some();
     }
 
-    /// What held the next request back has changed: try at once.
+    /// What held the next request back has changed: try at once, unless the service asked for the delay.
     pub fn forget_wait(&mut self) {
-        self.until = None;
+        self.until = self.until.filter(|_| self.asked);
     }
 
     /// When the next request may go; `None`: now.
@@ -70,7 +73,7 @@ impl Backoff {
     }
 
     fn wait(&mut self, now: Now, delay: Duration) {
-        self.until = Some(Deadline(now.mono + delay));
+        (self.until, self.asked) = (Some(Deadline(now.mono + delay)), false);
     }
 }
 
@@ -151,6 +154,17 @@ mod tests {
         backoff.stored_all();
         backoff.stored_nothing(NOW, Class::Unavailable, Some(Duration::from_secs(3600)), &mut random);
         assert!(delay(&backoff) <= Duration::from_millis(5_050));
+    }
+
+    #[test]
+    fn the_end_of_the_input_cuts_our_own_delay_short_and_not_the_services() {
+        let (mut backoff, mut random) = (Backoff::default(), Random::from_seed(5));
+        backoff.stored_nothing(NOW, Class::Unavailable, Some(Duration::from_secs(2)), &mut random);
+        backoff.forget_wait();
+        assert_eq!(delay(&backoff), Duration::from_secs(2));
+        backoff.stored_nothing(NOW, Class::Unavailable, None, &mut random);
+        backoff.forget_wait();
+        assert_eq!(backoff.until(NOW), None);
     }
 
     #[test]

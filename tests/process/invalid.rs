@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::common::{assert_reason, input, summed, to};
+use super::common::{assert_reason, input, kinegraf, summed, to};
 use super::support::fault::Test;
 use super::support::{Fault, Options, Plan, Program, STREAM, Server, TempDir};
 
@@ -113,8 +113,8 @@ fn a_bad_line_in_the_only_record_of_a_run_is_found_by_halves_of_that_record() {
     for at in [0, 150, 151, 302] {
         lines.insert(at, format!("poison,host=poisoned n=1 {at}").into_bytes());
     }
-    let program = to(&server).args(["-v", "--pack", "lines", "--deadline", "30s"]).stdin(super::support::lines::joined(&lines));
-    let finished = program.run().assert_code(0);
+    let program = kinegraf().to(&server, STREAM).args(["-v", "--partition", "random", "--pack", "lines", "--deadline", "30s"]);
+    let finished = program.stdin(super::support::lines::joined(&lines)).run().assert_code(0);
     lines.retain(|line| !line.starts_with(b"poison"));
     assert_eq!((server.assert_stored(STREAM, &lines), summed(&finished, "lines given up")), (0, 4));
     server.assert_no_resend_after_ack();
@@ -122,14 +122,15 @@ fn a_bad_line_in_the_only_record_of_a_run_is_found_by_halves_of_that_record() {
 
 #[test]
 fn a_bad_line_in_a_record_that_fills_a_request_is_proved_by_newer_records() {
-    for ordering in ["request", "strict"] {
+    for (ordering, at) in [("request", 17), ("strict", 17), ("request", 599)] {
         let (server, dir) = (refuses_poison(), TempDir::new());
-        let (mut lines, _) = input(10_000);
-        lines.insert(17, b"poison,host=poisoned n=1 1".to_vec());
-        let config = dir.file("kinegraf.toml", format!("[delivery]\nordering = \"{ordering}\"\nrequest_size = \"64KiB\"\n"));
-        let program = to(&server).args(["-v", "--pack", "lines", "--shutdown-timeout", "60s", "--config"]).args([config]);
+        // All of it waits for the end of the input, and then makes some requests of one record each.
+        let (mut lines, _) = input(600);
+        lines.insert(at, b"poison,host=poisoned n=1 1".to_vec());
+        let config = dir.file("kinegraf.toml", format!("[delivery]\nordering = \"{ordering}\"\nrequest_size = \"32KiB\"\n"));
+        let program = kinegraf().to(&server, STREAM).args(["-v", "--pack", "lines", "--shutdown-timeout", "60s", "--config"]).args([config]);
         let finished = program.stdin(super::support::lines::joined(&lines)).run().assert_code(0);
-        lines.remove(17);
+        lines.remove(at);
         assert_eq!((server.assert_stored(STREAM, &lines), summed(&finished, "lines given up")), (0, 1));
     }
 }
