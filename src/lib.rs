@@ -6,6 +6,17 @@
 //! input/            line/                          spool/   record/              kinesis/         aws/
 //! └──────────── input thread ────────────────────────┘└──────────────── delivery thread ─────────────────────────────────────┘
 //! ```
+//!
+//! | where | what |
+//! |---|---|
+//! | [`input`], [`line`] | bytes become lines, lines become points with partition keys; bad ones are told apart |
+//! | [`spool`] | lines wait, in blocks |
+//! | [`record`], [`kinesis`] | lines become records, records leave in requests; what an answer means, when to try again |
+//! | [`aws`] | credentials, signature, HTTP |
+//! | [`pipeline`] | the core state machine between them: no clock, no file, no socket |
+//! | [`sender`], [`daemon`] | one request from batch to answer; the threads around the core |
+//! | [`config`], [`cli`] | what a person may say |
+//! | [`limits`], [`memory`], [`time`], [`random`], [`counters`], [`ending`], [`log`] | bounds, clocks, randomness, books, exit codes, diagnostics |
 
 pub mod aws;
 pub mod cli;

@@ -155,6 +155,11 @@ fn told_apart(host: &str, error: io::Error) -> ureq::Error {
         InvalidCertificate(CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }) => {
             (TlsProblem::WrongName, "certificate_wrong_name", "")
         }
+        InvalidCertificate(CertificateError::Other(other)) if other.to_string().contains("CaUsedAsEndEntity") => (
+            TlsProblem::Other,
+            "certificate_is_a_ca",
+            " (the server shows a CA's certificate as its own, as `openssl req -x509` makes it: make it with basicConstraints=CA:FALSE, or let the CA sign another)",
+        ),
         InvalidCertificate(_) => (TlsProblem::Other, "certificate_invalid", ""),
         _ => (TlsProblem::Other, "tls_failed", ""),
     };
