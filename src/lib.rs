@@ -9,7 +9,7 @@
 //!
 //! | where | what |
 //! |---|---|
-//! | [`input`], [`line`] | bytes become lines, lines become points with partition keys; bad ones are told apart |
+//! | [`input`], [`line`](mod@line) | bytes become lines, lines become points with partition keys; bad ones are told apart |
 //! | [`spool`] | lines wait, in blocks |
 //! | [`record`], [`kinesis`] | lines become records, records leave in requests; what an answer means, when to try again |
 //! | [`aws`] | credentials, signature, HTTP |

@@ -111,15 +111,39 @@ def a_missing_stream_ends_with_1_and_is_named_with_its_region():
     expect_words(first_line(finished), "nowhere", REGION)
 
 
-def what_the_service_calls_invalid_is_told_in_its_words():
-    """A record over 1 MiB is more than this server takes; nothing can be stored, so the configuration is at fault and no line is dropped for it."""
-    create_stream(KINESIS, "invalid")
+LARGE = """
+[input]
+line_size = "1MiB"
+[packing]
+pack = "lines"
+buffer = "4MiB"
+[delivery]
+record_size = "2MiB"
+request_size = "4MiB"
+[spool]
+hot_size = "8MiB"
+[partition]
+method = "static"
+key = "k"
+"""
+
+
+def a_record_that_is_larger_than_the_stream_takes_is_stored_in_parts():
+    create_stream(KINESIS, "parts")
     lines = [b'text,host=a words="%s" %d' % (b"0123456789" * 300, i) for i in range(1, 1200)]
-    config = '[packing]\npack = "lines"\nbuffer = "4MiB"\n[delivery]\nrecord_size = "2MiB"\nrequest_size = "4MiB"\n[spool]\nhot_size = "8MiB"\n'
-    config += '[partition]\nmethod = "static"\nkey = "k"\n'
-    finished = run(URL, "invalid", "--deadline", "5s", config=config, lines=lines, limit=60)
+    expect_code(run(URL, "parts", "--deadline", "30s", config=LARGE, lines=lines, limit=60), 0)
+    records = read_stream(KINESIS, "parts")
+    expect_same_lines(lines, records)
+    assert 4 <= len(records) < 40, f"{len(records)} records"
+
+
+def what_the_service_calls_invalid_is_told_in_its_words():
+    """A line over 1 MiB is more than this server takes; nothing else can be stored, so the configuration is at fault and the line is not given up."""
+    create_stream(KINESIS, "invalid")
+    frame = b'text,host=a words="%s" 1'
+    finished = run(URL, "invalid", "--deadline", "5s", config=LARGE, lines=[frame % (b"x" * ((1 << 20) - len(frame) + 2))], limit=60)
     expect_code(finished, 78)
-    expect_words(first_line(finished), "ValidationException", "less than or equal to 1048576", "1199 lines")
+    expect_words(first_line(finished), "ValidationException", "less than or equal to 1048576", "1 line handed back")
     assert read_stream(KINESIS, "invalid") == []
 
 
@@ -136,6 +160,7 @@ main(
         nasty_lines_arrive_byte_for_byte_and_bad_ones_do_not_stop_them,
         lines_without_a_time_get_the_time_of_their_arrival,
         a_missing_stream_ends_with_1_and_is_named_with_its_region,
+        a_record_that_is_larger_than_the_stream_takes_is_stored_in_parts,
         what_the_service_calls_invalid_is_told_in_its_words,
     ],
 )
