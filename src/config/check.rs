@@ -42,7 +42,7 @@ pub(super) fn partition(settings: &Settings, allow_missing: bool, report: &mut R
         }
         ("static", Some(key)) => partition_key(settings, Id::PartitionKey, key, report).map_or(PartitionMethod::Random, PartitionMethod::Static),
         ("tag", Some(key)) => match partition_key(settings, Id::PartitionDefault, default.unwrap_or(TAG_DEFAULT), report) {
-            Some(default) => PartitionMethod::Tag { key: key.to_owned(), default },
+            Some(default) => PartitionMethod::Tag { key: key.to_owned(), default: Some(default) },
             None => PartitionMethod::Random,
         },
         ("measurement", _) => PartitionMethod::Measurement,

@@ -163,7 +163,7 @@ level = "info"
         ("AKIAIOSFODNN7EXAMPLE", "hunter2hunter2", "hunter3hunter3")
     );
     assert_eq!((config.credentials.profile.as_deref(), config.credentials.shared_credential_file), (Some("edge"), Some("/a".into())));
-    assert!(matches!(config.partition, PartitionMethod::Tag { key, default } if key == "host" && default.as_str() == "none"));
+    assert!(matches!(config.partition, PartitionMethod::Tag { key, default: Some(default) } if key == "host" && default.as_str() == "none"));
     assert_eq!((config.input.line_size, config.input.timestamp, config.input.rejected), (65_536, Timestamp::Keep, Some("/b".into())));
     assert_eq!((config.input.rejected_size, config.spool.hot_size, config.spool.segment_size), (64_000, 2 << 20, 128 << 10));
     assert_eq!((config.packing.pack, config.packing.buffer, config.packing.flush_interval), (Pack::Lines, 512 << 10, Duration::from_secs(3600)));
