@@ -92,7 +92,7 @@ impl Digits {
 
     fn write(&self, out: &mut impl Sink) {
         let exponent = self.exponent;
-        if exponent < -6 || exponent >= 21 {
+        if !(-6..21).contains(&exponent) {
             let (first, rest) = self.split(1);
             out.put(first.as_bytes());
             if !rest.is_empty() {

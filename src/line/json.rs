@@ -64,9 +64,21 @@ fn field_value(value: &[u8], out: &mut impl Sink) {
         }
         [b't' | b'T', ..] => out.put(b"true"),
         [b'f' | b'F', ..] => out.put(b"false"),
-        [digits @ .., b'i'] => out.put_text(format_args!("{}", number::<i64>(digits).unwrap_or_default())),
-        [digits @ .., b'u'] => out.put_text(format_args!("{}", number::<u64>(digits).unwrap_or_default())),
+        [digits @ .., b'i' | b'u'] => integer(digits, out),
         text => float::write(text, out),
+    }
+}
+
+/// A whole number without leading zeros, and without a sign where it is zero.
+fn integer(digits: &[u8], out: &mut impl Sink) {
+    let (sign, digits) = digits.split_at(usize::from(digits.starts_with(b"-")));
+    let zeros = digits.iter().take_while(|&&digit| digit == b'0').count();
+    match &digits[zeros..] {
+        [] => out.put(b"0"),
+        digits => {
+            out.put(sign);
+            out.put(digits);
+        }
     }
 }
 
