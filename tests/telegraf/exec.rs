@@ -124,9 +124,12 @@ fn as_outputs_execd_everything_arrives_by_the_time_telegraf_has_ended() {
     let Some(telegraf) = find() else { return };
     let server = Server::start(Options::default());
     let lines = lines(2500);
-    let agent = Agent::new(telegraf, "flush_interval = \"1s\"\nround_interval = false")
-        .input(&joined(&lines), INFLUX)
-        .execd(&server, STREAM, &["--partition", "tag=host"], "");
+    let agent = Agent::new(telegraf, "flush_interval = \"1s\"\nround_interval = false").input(&joined(&lines), INFLUX).execd(
+        &server,
+        STREAM,
+        &["--partition", "tag=host"],
+        "",
+    );
     let mut running = agent.start();
     assert!(server.wait_until(Duration::from_secs(30), |counts| counts.stored > 0), "{}", running.stderr());
     assert!(!running.has_ended());

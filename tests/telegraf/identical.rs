@@ -7,6 +7,7 @@
 //! `unlike.rs`.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::metrics;
 use super::support::service::Stream;
@@ -15,25 +16,26 @@ use super::telegraf::{Agent, find};
 
 const COUNT: usize = 10_000;
 /// Telegraf's stream; kinegraf's is the usual one.
-const THEIRS: &str = "theirs";
+pub(crate) const THEIRS: &str = "theirs";
 
 /// How often each record is in a stream, by partition key and data.
 pub(crate) type Records = BTreeMap<(String, Vec<u8>), usize>;
 
 /// What both outputs are asked for.
-struct Case {
-    /// The partition table of `outputs.kinesis`, and what else its section says.
-    theirs: &'static str,
+pub(crate) struct Case {
+    /// What the section of `outputs.kinesis` says: data format, then the partition table.
+    pub(crate) theirs: &'static str,
     /// kinegraf's arguments for the same.
-    ours: &'static [&'static str],
-    /// What both sections say of the line protocol that they write, and only kinegraf's.
-    influx: &'static str,
-    only_exec: &'static str,
+    pub(crate) ours: &'static [&'static str],
+    /// kinegraf's configuration for the same.
+    pub(crate) config: &'static str,
+    /// What the section of `outputs.exec` says of the line protocol that it writes.
+    pub(crate) exec: &'static str,
 }
 
 impl Default for Case {
     fn default() -> Case {
-        Case { theirs: "", ours: &[], influx: "influx_uint_support = true\n", only_exec: "" }
+        Case { theirs: "", ours: &[], config: "", exec: "influx_uint_support = true" }
     }
 }
 
@@ -65,18 +67,22 @@ pub(crate) fn both(agent: &Agent, server: &Server) -> (Records, Records) {
     (records(server, THEIRS), records(server, STREAM))
 }
 
-/// Ten thousand nasty metrics through both, once.
-fn run(case: &Case) -> Option<(Records, Records)> {
-    let telegraf = find()?;
+/// Ten thousand nasty metrics of a seed through both, once.
+fn run(telegraf: &'static Path, seed: u64, case: &Case) -> (Records, Records) {
     let server = server();
-    let lines = metrics::nasty(1, COUNT);
-    let agent = Agent::new(telegraf, "")
-        .input(&lines.concat(), "data_format = \"influx\"")
-        .exec(&server, STREAM, case.ours, &format!("{}{}", case.influx, case.only_exec))
-        .kinesis(&server, THEIRS, &format!("{}{}", case.influx, case.theirs));
+    let lines = metrics::nasty(seed, COUNT);
+    let agent = Agent::new(telegraf, "").input(&lines.concat(), "data_format = \"influx\"");
+    let config = agent.dir.file("kinegraf.toml", case.config);
+    let arguments = [case.ours, &["--config", config.to_str().unwrap()]].concat();
+    let agent = agent.exec(&server, STREAM, &arguments, case.exec).kinesis(&server, THEIRS, case.theirs);
     let (theirs, ours) = both(&agent, &server);
-    assert_eq!(theirs.values().sum::<usize>(), COUNT, "records of Telegraf's own");
-    Some((theirs, ours))
+    assert_eq!(theirs.values().sum::<usize>(), COUNT, "records of Telegraf's own, seed {seed}");
+    (theirs, ours)
+}
+
+/// With `KINEGRAF_FULL=1` twenty seeds, else one.
+fn seeds() -> std::ops::Range<u64> {
+    0..if std::env::var_os("KINEGRAF_FULL").is_some_and(|value| value == "1") { 20 } else { 1 }
 }
 
 /// Asserts that two streams hold the same records.
@@ -94,15 +100,18 @@ pub(crate) fn assert_same(theirs: &Records, ours: &Records) {
     );
 }
 
-fn assert_identical(case: &Case) {
-    if let Some((theirs, ours)) = run(case) {
+/// Asserts that ten thousand nasty metrics become the same records in both.
+pub(crate) fn assert_identical(case: &Case) {
+    let Some(telegraf) = find() else { return };
+    for seed in seeds() {
+        let (theirs, ours) = run(telegraf, seed, case);
         assert_same(&theirs, &ours);
     }
 }
 
 #[test]
 fn the_metrics_are_as_nasty_as_they_are_meant_to_be() {
-    for (kind, count) in metrics::kinds(&metrics::nasty(1, COUNT)) {
+    for (kind, count) in metrics::kinds(&metrics::nasty(0, COUNT)) {
         assert!(count >= 20, "{count} with {kind}");
     }
 }
@@ -110,7 +119,7 @@ fn the_metrics_are_as_nasty_as_they_are_meant_to_be() {
 #[test]
 fn a_static_key_gives_the_records_that_telegraf_gives() {
     assert_identical(&Case {
-        theirs: "[outputs.kinesis.partition]\nmethod = \"static\"\nkey = \"all of them, ✓\"",
+        theirs: "influx_uint_support = true\n[outputs.kinesis.partition]\nmethod = \"static\"\nkey = \"all of them, ✓\"",
         ours: &["--partition", "static=all of them, ✓"],
         ..Case::default()
     });
@@ -119,7 +128,7 @@ fn a_static_key_gives_the_records_that_telegraf_gives() {
 #[test]
 fn a_measurement_as_key_gives_the_records_that_telegraf_gives() {
     assert_identical(&Case {
-        theirs: "[outputs.kinesis.partition]\nmethod = \"measurement\"",
+        theirs: "influx_uint_support = true\n[outputs.kinesis.partition]\nmethod = \"measurement\"",
         ours: &["--partition", "measurement"],
         ..Case::default()
     });
@@ -128,7 +137,7 @@ fn a_measurement_as_key_gives_the_records_that_telegraf_gives() {
 #[test]
 fn a_tag_as_key_gives_the_records_that_telegraf_gives_with_its_default_where_the_tag_is_missing() {
     assert_identical(&Case {
-        theirs: "[outputs.kinesis.partition]\nmethod = \"tag\"\nkey = \"host\"\ndefault = \"no, \\\"host\\\"\"",
+        theirs: "influx_uint_support = true\n[outputs.kinesis.partition]\nmethod = \"tag\"\nkey = \"host\"\ndefault = \"no, \\\"host\\\"\"",
         ours: &["--partition", "tag=host,no, \"host\""],
         ..Case::default()
     });
@@ -137,7 +146,7 @@ fn a_tag_as_key_gives_the_records_that_telegraf_gives_with_its_default_where_the
 #[test]
 fn a_tag_as_key_without_a_default_gives_the_records_that_telegraf_gives() {
     assert_identical(&Case {
-        theirs: "[outputs.kinesis.partition]\nmethod = \"tag\"\nkey = \"host\"",
+        theirs: "influx_uint_support = true\n[outputs.kinesis.partition]\nmethod = \"tag\"\nkey = \"host\"",
         ours: &["--partition", "tag=host"],
         ..Case::default()
     });
@@ -148,18 +157,16 @@ fn unsigned_fields_are_written_as_telegraf_writes_them_without_uint_support_too(
     assert_identical(&Case {
         theirs: "[outputs.kinesis.partition]\nmethod = \"measurement\"",
         ours: &["--partition", "measurement"],
-        influx: "influx_uint_support = false\n",
+        exec: "",
         ..Case::default()
     });
 }
 
 #[test]
 fn random_keys_are_uuids_of_version_4_and_the_data_is_what_telegraf_gives() {
-    let Some((theirs, ours)) =
-        run(&Case { theirs: "[outputs.kinesis.partition]\nmethod = \"random\"", ours: &["--partition", "random"], ..Case::default() })
-    else {
-        return;
-    };
+    let Some(telegraf) = find() else { return };
+    let theirs = "influx_uint_support = true\n[outputs.kinesis.partition]\nmethod = \"random\"";
+    let (theirs, ours) = run(telegraf, 0, &Case { theirs, ours: &["--partition", "random"], ..Case::default() });
     for (whose, records) in [("theirs", &theirs), ("ours", &ours)] {
         assert_eq!(records.len(), COUNT, "{whose}: each record has a key of its own");
         let strange = records.keys().find(|(key, _)| !is_uuid_4(key));
