@@ -16,7 +16,7 @@ use std::io::Cursor;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use kinegraf::cli::{self, Command};
-use kinegraf::config::{self, Environment};
+use kinegraf::config::{self, Environment, Files};
 use kinegraf::daemon::{self, Output, Run, Signals, Summary};
 use kinegraf::input::stdin::{Input, InputKind};
 use kinegraf::log::{Hold, Log};
@@ -72,7 +72,8 @@ fn ship(lines: &str, url: &str) -> Result<Summary, Box<dyn Error>> {
     let Command::Run(options) = cli::parse(arguments.map(Into::into))? else { return Err("no run was asked for".into()) };
     let keys = [("AWS_ACCESS_KEY_ID", support::ACCESS_KEY), ("AWS_SECRET_ACCESS_KEY", support::SECRET_KEY)];
     let environment = Environment::from_pairs(&keys);
-    let config = config::load(&options, &environment, |path| fs::read(path))?;
+    let files = Files { read: &|path| fs::read(path), list: &|_| Ok(Vec::new()) };
+    let config = config::load(&options, &environment, files)?;
     let destination = config.destination.clone().ok_or("a destination was given")?;
     let sender = Sender::new(&config, destination, environment, clock)?;
     let input = Input { reader: Box::new(Cursor::new(lines.to_owned().into_bytes())), kind: InputKind::RegularFile };

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use crate::config::keys::Id;
 use crate::config::near;
-use crate::config::value::{Value, ascii_line, escape, looks_secret};
+use crate::config::value::{Kind, Value, ascii_line, escape, looks_secret};
 use crate::limits;
 
 /// What the arguments ask for.
@@ -60,6 +60,7 @@ impl std::error::Error for UsageError {}
 enum Action {
     Config,
     Key(Id),
+    Format,
     Partition,
     DryRun,
     Verbose,
@@ -86,13 +87,13 @@ const fn flag(name: &'static str, short: Option<char>, value: &'static str, acti
 /// Every option, in the order of the help text.
 #[rustfmt::skip]
 const FLAGS: [Flag; 18] = [
-    flag("--config", Some('c'), "FILE", Action::Config, "read this configuration; else KINEGRAF_CONFIG, else none"),
+    flag("--config", Some('c'), "PATH", Action::Config, "a file of ours, or Telegraf's; else KINEGRAF_CONFIG, else none"),
     flag("--stream", None, "NAME", Action::Key(Id::Streamname), "name of the Kinesis data stream"),
     flag("--region", None, "REGION", Action::Key(Id::Region), "its region; else AWS_REGION"),
     flag("--endpoint-url", None, "URL", Action::Key(Id::EndpointUrl), "another address of Kinesis"),
     flag("--profile", None, "NAME", Action::Key(Id::Profile), "profile of the shared credential files"),
-    flag("--partition", None, "METHOD", Action::Partition, "random|static=KEY|tag=KEY[,DEFAULT]|measurement"),
-    flag("--format", None, "FORMAT", Action::Key(Id::DataFormat), "what record data looks like: influx"),
+    flag("--partition", None, "METHOD", Action::Partition, "random|series|measurement|static=K|tag=K[,DEFAULT]|template=TEXT"),
+    flag("--format", None, "FORMAT", Action::Format, "record data: influx|json|string|custom"),
     flag("--pack", None, "HOW", Action::Key(Id::Pack), "lines a record: metric (one), lines (of one key)"),
     flag("--content-encoding", None, "HOW", Action::Key(Id::ContentEncoding), "encoding of record data: identity"),
     flag("--listen", None, "WHERE", Action::Key(Id::Listen), "where lines come from: stdin"),
@@ -122,7 +123,7 @@ pub fn help() -> String {
         let name = if flag.name.starts_with("--") { format!("{short}{}", flag.name) } else { flag.name.to_owned() };
         let default = match flag.action {
             Action::Key(id) => id.key().default_value().map(|_| id.key().default_text()),
-            Action::Partition => Some(Id::PartitionMethod.key().default_text()),
+            Action::Format => Some(Id::DataFormat.key().default_text()),
             _ => None,
         };
         let default = default.map_or(String::new(), |default| format!(" (default: {default})"));
@@ -247,6 +248,7 @@ impl Parser {
             Action::Config => self.options.config = Some(PathBuf::from(value)),
             Action::Key(id) => self.set(flag.name, id, text(flag, value)?)?,
             Action::Partition => self.partition(flag.name, text(flag, value)?)?,
+            Action::Format => self.format(flag.name, text(flag, value)?)?,
         }
         Ok(None)
     }
@@ -260,7 +262,23 @@ impl Parser {
         Ok(())
     }
 
-    /// `random`, `measurement`, `static=KEY`, `tag=KEY` or `tag=KEY,DEFAULT`: the first comma splits.
+    /// The words of both keys that say it in a file.
+    fn format(&mut self, name: &'static str, text: &str) -> Result<(), UsageError> {
+        const WORDS: [&str; 4] = ["influx", "string", "custom", "json"];
+        let id = if matches!(text, "string" | "custom") { Id::Format } else { Id::DataFormat };
+        match id.key().kind.read(text) {
+            Ok(value) => {
+                self.options.settings.push((id, value, name));
+                Ok(())
+            }
+            Err(_) => {
+                let reason = Kind::Word(&WORDS).read(text).err().unwrap_or_default();
+                Err(error(format!("{name} {reason}")))
+            }
+        }
+    }
+
+    /// `random`, `measurement`, `series`, `static=KEY`, `template=TEXT`, `tag=KEY` or `tag=KEY,DEFAULT`: the first comma splits.
     fn partition(&mut self, name: &'static str, text: &str) -> Result<(), UsageError> {
         let (method, rest) = text.split_once('=').map_or((text, None), |(method, rest)| (method, Some(rest)));
         self.set(name, Id::PartitionMethod, method)?;
@@ -277,6 +295,8 @@ impl Parser {
                     self.options.settings.push(part(Id::PartitionDefault, "default", default)?);
                 }
             }
+            ("template", Some(template)) => self.options.settings.push(part(Id::PartitionTemplate, "text", template)?),
+            ("template", None) => return Err(error(format!("{name} is \"template\" without a text, must be template=TEXT"))),
             ("static", None) => return Err(error(format!("{name} is \"static\" without a key, must be static=KEY"))),
             ("tag", None) => return Err(error(format!("{name} is \"tag\" without a key, must be tag=KEY or tag=KEY,DEFAULT"))),
             (method, Some(_)) => return Err(error(format!("{name} {method} takes no key"))),

@@ -74,6 +74,12 @@ pub const DEADLINE_MAX: Duration = Duration::from_secs(24 * 3600);
 pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(4);
 /// Longest `delivery.shutdown_timeout`.
 pub const SHUTDOWN_TIMEOUT_MAX: Duration = Duration::from_secs(24 * 3600);
+/// Default of `json_timestamp_units`; Telegraf's.
+pub const JSON_TIMESTAMP_UNITS: Duration = Duration::from_secs(1);
+/// Longest `json_timestamp_units`.
+pub const JSON_TIMESTAMP_UNITS_MAX: Duration = Duration::from_secs(24 * 3600);
+/// Bytes of `partition.template`.
+pub const TEMPLATE_SIZE_MAX: usize = 4 << 10;
 
 /// Bytes of a reply that are read, before and after decoding. 500 failed records with long messages need about 200 KiB.
 pub const REPLY_SIZE_MAX: usize = 1 << 20;
@@ -89,6 +95,10 @@ pub const MISTAKES_MAX: usize = 40;
 pub const SHOWN_LINE_MAX: usize = 160;
 /// Bytes of a configuration or shared credentials file.
 pub const FILE_SIZE_MAX: u64 = 1 << 20;
+/// Files that are looked at where `--config` names a directory.
+pub const CONFIG_FILES_MAX: usize = 1000;
+/// How deep directories are looked into.
+pub const CONFIG_DEPTH_MAX: usize = 8;
 
 /// Bytes of a block before its lines. The format stands at the head of `spool/block.rs`.
 pub const BLOCK_HEADER_SIZE: usize = 24;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use kinegraf::cli::{self, Command, Options};
-use kinegraf::config::{self, Config, Environment, Level};
+use kinegraf::config::{self, Config, DirectoryEntry, Environment, Files, Level};
 use kinegraf::daemon::{self, Output, Run, Signals};
 use kinegraf::ending;
 use kinegraf::input::stdin;
@@ -14,6 +14,9 @@ use kinegraf::limits::FILE_SIZE_MAX;
 use kinegraf::log::{Hold, Log};
 use kinegraf::sender::Sender;
 use kinegraf::time::Clock;
+
+/// The files of this machine.
+const FILES: Files<'static> = Files { read: &read_file, list: &list_directory };
 
 /// Diagnostics of a run without `--deadline` are held back this long, so that an early end shows its reason first.
 const HELD_BACK: Duration = Duration::from_secs(5);
@@ -30,12 +33,13 @@ fn main() -> ExitCode {
 
 fn run(options: &Options, clock: Clock) -> ExitCode {
     let environment = Environment::from_process();
-    let config = match config::load(options, &environment, read_file) {
+    let config = match config::load(options, &environment, FILES) {
         Ok(config) => config,
         Err(error) => return fail(error.exit_code(), &error.to_string()),
     };
     let hold = if config.delivery.deadline.is_some() { Hold::ToTheEnd } else { Hold::Until(HELD_BACK) };
     let log = Log::stderr(config.log.level, hold);
+    config.notes.iter().for_each(|note| log.warn(format_args!("{note}")));
     let output = match output(&config, environment, clock) {
         Ok(output) => output,
         Err(error) => return fail(ending::CONFIG, &error),
@@ -69,6 +73,13 @@ fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     std::fs::File::open(path)?.take(FILE_SIZE_MAX + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+fn list_directory(path: &Path) -> std::io::Result<Vec<DirectoryEntry>> {
+    let entry = |entry: std::io::Result<std::fs::DirEntry>| {
+        entry.and_then(|entry| Ok(DirectoryEntry { path: entry.path(), is_directory: entry.file_type()?.is_dir() }))
+    };
+    std::fs::read_dir(path)?.map(entry).collect()
 }
 
 fn print(text: &str) -> ExitCode {

@@ -15,7 +15,7 @@ fuzz_target!(|line: &[u8]| {
     assert!(point.tags().chain(point.fields()).all(|(key, value)| !key.is_empty() && !value.is_empty()));
     let tag = point.tags().find_map(|(key, _)| str::from_utf8(key).ok()).unwrap_or("host");
     let mut key = String::new();
-    for method in [PartitionMethod::Measurement, PartitionMethod::Tag { key: tag.to_owned(), default: PartitionKey::default() }] {
+    for method in [PartitionMethod::Measurement, PartitionMethod::Tag { key: tag.to_owned(), default: Some(PartitionKey::default()) }] {
         method.key_of(&point, &mut key);
         assert!((1..=PARTITION_KEY_UNITS_MAX).contains(&key.encode_utf16().count()) && key.len() <= PARTITION_KEY_SIZE_MAX);
     }

@@ -10,52 +10,32 @@ use super::value::show_size;
 use super::*;
 use crate::kinesis::endpoint;
 use crate::limits;
-use crate::line::partition_key::PartitionKey;
+use crate::line::format::TimestampUnit;
 
-/// The tag method's key for lines without the tag; Telegraf's.
-const TAG_DEFAULT: &str = "telegraf";
-
-/// The partition keys that these settings ask for. `allow_missing`: a key that is not there may stand in a line that does not parse.
-pub(super) fn partition(settings: &Settings, allow_missing: bool, report: &mut Report<'_>) -> PartitionMethod {
-    if settings.is_wrong(Id::PartitionMethod) || allow_missing && !settings.is_set(Id::PartitionMethod) {
-        return PartitionMethod::Random;
-    }
-    let (method, key, default) = (settings.word(Id::PartitionMethod), settings.text(Id::PartitionKey), settings.text(Id::PartitionDefault));
-    let idle: &[Id] = match method {
-        "static" => &[Id::PartitionDefault],
-        "tag" => &[],
-        _ => &[Id::PartitionKey, Id::PartitionDefault],
-    };
-    for id in idle.iter().filter(|id| settings.is_set(**id)) {
-        // An ignored key would let somebody believe that lines of one key stay together.
-        let wanted = if *id == Id::PartitionKey { "\"static\" or \"tag\"" } else { "\"tag\"" };
-        let found = if settings.is_set(Id::PartitionMethod) { format!("is \"{method}\"") } else { "is not set".to_owned() };
-        report.push(settings.key_place(*id), format!("{} needs partition.method {wanted}, which {found}", settings.subject(*id)));
-    }
-    match (method, key) {
-        ("static" | "tag", None) => {
-            if !allow_missing && !settings.is_wrong(Id::PartitionKey) {
-                let what = if method == "static" { "the key of every record" } else { "the tag whose value is the key" };
-                report.push(settings.place(Id::PartitionMethod), format!("partition.method is \"{method}\", which needs partition.key, {what}"));
-            }
-            PartitionMethod::Random
+/// What record data looks like. `format` counts only without `data_format`; a flag for either says both.
+pub(super) fn format(document: &Document, settings: &Settings, report: &mut Report<'_>) -> Format {
+    let format = match (settings.given_word(Id::DataFormat), settings.given_word(Id::Format)) {
+        (Some("json"), _) => {
+            Format::Json(TimestampUnit::from_duration(settings.duration(Id::JsonTimestampUnits).unwrap_or(limits::JSON_TIMESTAMP_UNITS)))
         }
-        ("static", Some(key)) => partition_key(settings, Id::PartitionKey, key, report).map_or(PartitionMethod::Random, PartitionMethod::Static),
-        ("tag", Some(key)) => match partition_key(settings, Id::PartitionDefault, default.unwrap_or(TAG_DEFAULT), report) {
-            Some(default) => PartitionMethod::Tag { key: key.to_owned(), default },
-            None => PartitionMethod::Random,
-        },
-        ("measurement", _) => PartitionMethod::Measurement,
-        _ => PartitionMethod::Random,
+        (None, Some("string")) => Format::String,
+        (None, Some("custom")) => Format::Custom,
+        _ => Format::Influx,
+    };
+    if settings.is_set(Id::Format) && settings.is_set(Id::DataFormat) {
+        report
+            .note(settings.key_place(Id::Format), format!("format counts only without data_format, which is \"{}\"", settings.word(Id::DataFormat)));
     }
-}
-
-fn partition_key(settings: &Settings, id: Id, text: &str, report: &mut Report<'_>) -> Option<PartitionKey> {
-    let key = PartitionKey::new(text);
-    if key.is_none() {
-        report.push(settings.place(id), format!("{} is no partition key, must have 1 to 256 UTF-16 units", settings.subject(id)));
+    if settings.word(Id::Pack) == "lines" && !format.joins() && !document.broken {
+        let id = if settings.is_set(Id::Pack) { Id::Pack } else { Id::Format };
+        let found = settings.given_word(Id::Format).unwrap_or_default();
+        let message = format!(
+            "{} is \"lines\", which needs lines that end in a newline; those of the format \"{found}\" do not: use \"metric\"",
+            settings.subject(Id::Pack)
+        );
+        report.push(settings.place(id), message);
     }
-    key
+    format
 }
 
 /// Keys of the credentials that need each other.
@@ -147,14 +127,18 @@ pub(super) fn destination(document: &Document, settings: &Settings, dry_run: boo
     Some(Destination { url: url.unwrap_or_else(|| endpoint::url_of_region(&region)), region, stream })
 }
 
+/// What is known beside the settings.
+pub(super) struct Given {
+    pub(super) destination: Option<Destination>,
+    pub(super) partition: PartitionMethod,
+    pub(super) format: Format,
+    pub(super) ca_files: Vec<CaFile>,
+    pub(super) dry_run: bool,
+    pub(super) notes: Vec<String>,
+}
+
 /// Checked settings as the program wants them.
-pub(super) fn assemble(
-    settings: &Settings,
-    destination: Option<Destination>,
-    partition: PartitionMethod,
-    ca_files: Vec<CaFile>,
-    dry_run: bool,
-) -> Config {
+pub(super) fn assemble(settings: &Settings, given: Given) -> Config {
     let text = |id| settings.text(id).map(str::to_owned);
     let keys = text(Id::AccessKey).zip(text(Id::SecretKey).map(Secret::new));
     let (line_size, hot_size) = (settings.size(Id::LineSize), settings.size(Id::HotSize));
@@ -162,15 +146,15 @@ pub(super) fn assemble(
     let buffer = settings.size(Id::Buffer).max(limits::block_size_max(line_size));
     let segment_size = settings.size(Id::SegmentSize).min(hot_size / 4);
     Config {
-        destination,
+        destination: given.destination,
         credentials: CredentialsConfig {
             keys,
             token: text(Id::Token).map(Secret::new),
             profile: text(Id::Profile),
             shared_credential_file: text(Id::SharedCredentialFile).map(PathBuf::from),
         },
-        partition,
-        format: Format::Influx,
+        partition: given.partition,
+        format: given.format,
         input: InputConfig {
             line_size,
             timestamp: if settings.word(Id::Timestamp) == "keep" { Timestamp::Keep } else { Timestamp::Stamp },
@@ -191,9 +175,10 @@ pub(super) fn assemble(
             ordering: if settings.word(Id::Ordering) == "strict" { Ordering::Strict } else { Ordering::Request },
             missing_stream: if settings.word(Id::MissingStream) == "exit" { MissingStream::Exit } else { MissingStream::Wait },
         },
-        network: NetworkConfig { ca_files },
+        network: NetworkConfig { ca_files: given.ca_files },
         log: LogConfig { level: level(settings) },
-        dry_run,
+        dry_run: given.dry_run,
+        notes: given.notes,
     }
 }
 

@@ -31,6 +31,7 @@ pub(crate) struct Report<'a> {
     masks: Vec<Range<usize>>,
     tokens: Vec<Range<usize>>,
     mistakes: Vec<(Place, String)>,
+    notes: Vec<(Place, String)>,
 }
 
 impl<'a> Report<'a> {
@@ -38,7 +39,7 @@ impl<'a> Report<'a> {
     pub(crate) fn new(path: Option<&Path>, text: &'a str) -> Report<'a> {
         let line_starts = std::iter::once(0).chain(text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(i, _)| i + 1)).collect();
         let path = path.map(show_path);
-        Report { path, text, line_starts, masks: Vec::new(), tokens: Vec::new(), mistakes: Vec::new() }
+        Report { path, text, line_starts, masks: Vec::new(), tokens: Vec::new(), mistakes: Vec::new(), notes: Vec::new() }
     }
 
     /// Whether there is a file at all.
@@ -49,6 +50,11 @@ impl<'a> Report<'a> {
     /// The message is a whole sentence without its place.
     pub(crate) fn push(&mut self, place: Place, message: String) {
         self.mistakes.push((place, message));
+    }
+
+    /// What is no mistake and should be known.
+    pub(crate) fn note(&mut self, place: Place, message: String) {
+        self.notes.push((place, message));
     }
 
     /// Never shows these bytes.
@@ -73,17 +79,14 @@ impl<'a> Report<'a> {
         start..start + self.text[start..end].trim_end_matches('\r').len()
     }
 
-    /// `Err` when there is any mistake: those of the file first, in its order.
-    pub(crate) fn finish(mut self) -> Result<(), ConfigError> {
+    /// What should be known, each as one line; `Err` when there is any mistake: those of the file first, in its order.
+    pub(crate) fn finish(mut self) -> Result<Vec<String>, ConfigError> {
         if self.mistakes.is_empty() {
-            return Ok(());
+            self.notes.sort_by_key(|(place, _)| order(place));
+            return Ok(self.notes.iter().map(|(place, message)| self.place(place) + message).collect());
         }
         let mut mistakes = std::mem::take(&mut self.mistakes);
-        mistakes.sort_by_key(|(place, _)| match place {
-            Place::Span(span) => (0, span.start),
-            Place::File => (1, 0),
-            Place::Flag | Place::Elsewhere => (2, 0),
-        });
+        mistakes.sort_by_key(|(place, _)| order(place));
         self.masks.sort_by_key(|mask| mask.start);
         let mut text = String::new();
         for (place, message) in mistakes.iter().take(limits::MISTAKES_MAX) {
@@ -97,16 +100,25 @@ impl<'a> Report<'a> {
     }
 
     fn write(&self, place: &Place, message: &str, out: &mut String) {
+        out.push_str(&format!("{}{message}\n", self.place(place)));
+        if let (Place::Span(span), Some(_)) = (place, &self.path) {
+            let line = self.line_of(span.start);
+            let number = (line + 1).to_string();
+            let (shown, caret) = self.draw(self.line_span(line), span);
+            out.push_str(&format!("{number} | {shown}\n{:width$} | {caret}\n", "", width = number.len()));
+        }
+    }
+
+    /// `path:line:column: ` as far as it is known.
+    fn place(&self, place: &Place) -> String {
         match (place, &self.path) {
             (Place::Span(span), Some(path)) => {
                 let line = self.line_of(span.start);
                 let column = self.text[self.line_starts[line]..span.start].chars().count() + 1;
-                let number = (line + 1).to_string();
-                let (shown, caret) = self.draw(self.line_span(line), span);
-                out.push_str(&format!("{path}:{number}:{column}: {message}\n{number} | {shown}\n{:width$} | {caret}\n", "", width = number.len()));
+                format!("{path}:{}:{column}: ", line + 1)
             }
-            (Place::File, Some(path)) => out.push_str(&format!("{path}: {message}\n")),
-            _ => out.push_str(&format!("{message}\n")),
+            (Place::File, Some(path)) => format!("{path}: "),
+            _ => String::new(),
         }
     }
 
@@ -146,6 +158,15 @@ impl<'a> Report<'a> {
         }
         let caret = caret.replacen('~', "^", 1);
         (shown.trim_end().to_owned(), caret.trim_end().to_owned())
+    }
+}
+
+/// Those of the file first, in its order.
+fn order(place: &Place) -> (u8, usize) {
+    match place {
+        Place::Span(span) => (0, span.start),
+        Place::File => (1, 0),
+        Place::Flag | Place::Elsewhere => (2, 0),
     }
 }
 

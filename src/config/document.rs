@@ -10,11 +10,15 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::Environment;
 use super::diagnostic::{Place, Report};
 use super::keys::{self, HIDDEN, Id, KEYS, Key, show_name};
 use super::near;
 use super::settings::{Origin, Settings};
+use super::telegraf::section::Section;
+use super::telegraf::{self, Purpose};
 use super::value::{Kind, Value, looks_secret};
+use super::variables::{self, VariableError};
 
 /// What the file says.
 pub(crate) struct Document {
@@ -24,16 +28,22 @@ pub(crate) struct Document {
     pub(crate) blank: Vec<(Id, Range<usize>)>,
     /// Some line does not parse, so that what seems to be missing may stand there.
     pub(crate) broken: bool,
+    /// What only a file of Telegraf has: the file is one.
+    pub(crate) telegraf: Option<Section>,
 }
 
 /// How often the rest of a file is read again with its broken lines blanked: the TOML library gives up a file at some mistakes.
 const ROUNDS_MAX: usize = 4;
 
-/// Reads `text` and reports every mistake that can be seen in one key alone.
-pub(crate) fn read(text: &str, report: &mut Report<'_>) -> Document {
-    let mut walk =
-        Walk { text, report, broken_lines: BTreeSet::new(), document: Document { settings: Settings::new(), blank: Vec::new(), broken: false } };
-    let mut repaired = text.to_owned();
+/// Reads `text`, a file of ours or one of Telegraf, and reports every mistake that can be seen in one key alone.
+pub(crate) fn read(text: &str, environment: &Environment, purpose: Purpose, report: &mut Report<'_>) -> Document {
+    let telegraf = telegraf::section(text, report);
+    let source = telegraf.as_ref().map_or_else(|| text.to_owned(), |section| section.alone(text));
+    // Without its section, or with two, nobody can say what is missing.
+    let broken = telegraf.as_ref().is_some_and(|section| section.tables.is_empty());
+    let document = Document { settings: Settings::new(), blank: Vec::new(), broken, telegraf };
+    let mut walk = Walk { text, report, environment, purpose, broken_lines: BTreeSet::new(), document };
+    let mut repaired = source.clone();
     for round in 1..=ROUNDS_MAX {
         let (root, errors) = DeTable::parse_recoverable(&repaired);
         let known = walk.broken_lines.len();
@@ -41,19 +51,25 @@ pub(crate) fn read(text: &str, report: &mut Report<'_>) -> Document {
             walk.syntax_error(error.message(), error.span());
         }
         if !walk.document.broken || walk.broken_lines.len() == known || round == ROUNDS_MAX {
-            walk.root(root.get_ref());
+            match walk.document.telegraf {
+                Some(_) => telegraf::section::walk(&mut walk, root.get_ref()),
+                None => walk.root(root.get_ref()),
+            }
             break;
         }
-        repaired = walk.blanked();
+        repaired = walk.blanked(&source);
     }
     walk.document
 }
 
-struct Walk<'a, 'r, 't> {
+/// The way through one file.
+pub(super) struct Walk<'a, 'r, 't> {
     text: &'a str,
-    report: &'r mut Report<'t>,
+    pub(super) report: &'r mut Report<'t>,
+    environment: &'a Environment,
+    pub(super) purpose: Purpose,
     broken_lines: BTreeSet<usize>,
-    document: Document,
+    pub(super) document: Document,
 }
 
 impl Walk<'_, '_, '_> {
@@ -78,15 +94,21 @@ impl Walk<'_, '_, '_> {
         self.report.mask(shown.start + value_at.unwrap_or(indent)..shown.end);
         let message = match self.text.get(span.clone()) {
             Some(name) if duplicate => format!("{} is given a second time", show_name(name)),
+            _ if self.has_bare_variable(&shown) => "syntax error: a variable must stand inside quotes, as in \"${VAR}\"".to_owned(),
             _ => format!("syntax error: {message}"),
         };
         self.report.push(Place::Span(span), message);
     }
 
-    /// The text with every broken line as spaces, so that all else keeps its place. What follows a broken header belongs nowhere and goes with it.
-    fn blanked(&self) -> String {
+    /// Whether the value in this line begins with a variable: Telegraf takes such a line since it expands before it parses.
+    fn has_bare_variable(&self, line: &Range<usize>) -> bool {
+        self.text[line.clone()].split_once('=').is_some_and(|(_, value)| value.trim_start().starts_with('$'))
+    }
+
+    /// The source with every broken line as spaces, so that all else keeps its place. What follows a broken header belongs nowhere and goes with it.
+    fn blanked(&self, source: &str) -> String {
         let mut headless = false;
-        let lines = self.text.split_inclusive('\n').enumerate().map(|(number, line)| {
+        let lines = source.split_inclusive('\n').enumerate().map(|(number, line)| {
             let header = line.trim_start().starts_with('[');
             let broken = self.broken_lines.contains(&number);
             headless = if header { broken } else { headless };
@@ -118,7 +140,7 @@ impl Walk<'_, '_, '_> {
         }
     }
 
-    fn entry(&mut self, section: &str, name: &Spanned<Cow<'_, str>>, value: &Spanned<DeValue<'_>>) {
+    pub(super) fn entry(&mut self, section: &str, name: &Spanned<Cow<'_, str>>, value: &Spanned<DeValue<'_>>) {
         self.report.token(name.span());
         match keys::find(section, name.get_ref()) {
             Some(key) => self.known(key, name.span(), value),
@@ -127,13 +149,12 @@ impl Walk<'_, '_, '_> {
         }
     }
 
-    fn known(&mut self, key: &'static Key, name: Range<usize>, value: &Spanned<DeValue<'_>>) {
+    pub(super) fn known(&mut self, key: &'static Key, name: Range<usize>, value: &Spanned<DeValue<'_>>) {
         // A value that is not there, or that stands in a line that does not parse, was reported with that line.
         if value.span().is_empty() || self.is_broken(&value.span()) {
             self.document.settings.set_wrong(key.id);
             return;
         }
-        let result = read_value(key, value.get_ref());
         let shown = match value.get_ref() {
             DeValue::Table(_) | DeValue::Array(_) => false,
             DeValue::String(text) if key.id == Id::EndpointUrl => !text.contains(['@', '?', '#']) && !looks_secret(text),
@@ -145,11 +166,34 @@ impl Walk<'_, '_, '_> {
         } else {
             self.hide(value, true)
         }
-        let blank = value.get_ref().as_str().is_some_and(|text| text.trim().is_empty());
-        if blank && key.section.is_empty() && matches!(key.kind, Kind::Text { .. }) {
-            self.document.blank.push((key.id, name));
+        let expanded = match value.get_ref() {
+            DeValue::String(text) => match self.expanded(text) {
+                Ok(text) => Some(text),
+                Err(error) => {
+                    self.document.settings.set_wrong(key.id);
+                    // Whoever migrates need not be in the environment that the values come from.
+                    if !(self.purpose == Purpose::Migrate && matches!(error, VariableError::Unset(_))) {
+                        self.mistake(value.span(), format!("{} {}", key.path(), error.reason()));
+                    }
+                    return;
+                }
+            },
+            _ => None,
+        };
+        let blank = expanded.as_deref().is_some_and(|text| text.trim().is_empty());
+        if blank && self.may_be_blank(key) {
+            if key.section.is_empty() {
+                self.document.blank.push((key.id, name));
+            }
             return;
         }
+        let result = match (&expanded, value.get_ref().as_str()) {
+            (Some(text), Some(_)) if key.id == Id::Format && self.document.telegraf.is_some() => telegraf::names::format(text),
+            // What comes from a variable is text, whatever it stands for.
+            (Some(text), Some(written)) if text != written => key.kind.read(text),
+            _ => read_value(key, value.get_ref()),
+        };
+        let result = result.map_err(|reason| telegraf::names::of_data_format(key.id, expanded.as_deref()).unwrap_or(reason));
         if result.is_err() {
             self.document.settings.set_wrong(key.id);
         }
@@ -160,9 +204,37 @@ impl Walk<'_, '_, '_> {
         }
     }
 
-    fn unknown_key(&mut self, section: &str, name: &Spanned<Cow<'_, str>>, value: &Spanned<DeValue<'_>>) {
-        let here = if section.is_empty() { "at the top of the file".to_owned() } else { format!("in [{section}]") };
-        let place = |key: &Key| if key.section.is_empty() { "the top of the file".to_owned() } else { format!("[{}]", key.section) };
+    /// Empty text counts as not there: at the top of our file, and wherever Telegraf's samples have it.
+    fn may_be_blank(&self, key: &Key) -> bool {
+        match self.document.telegraf {
+            Some(_) => key.id != Id::Format,
+            None => key.section.is_empty() && matches!(key.kind, Kind::Text { .. }),
+        }
+    }
+
+    /// Text with its variables in place.
+    fn expanded(&self, text: &str) -> Result<String, VariableError> {
+        if telegraf::names::is_secret_reference(text) {
+            let what = "refers to a secret store of Telegraf, which only Telegraf can open: write \"${VAR}\", or name a profile of the shared files";
+            return Err(VariableError::Wrong(what.into()));
+        }
+        variables::expand(text, &|name| self.environment.raw(name)).map(|text| text.into_owned())
+    }
+
+    pub(super) fn unknown_key(&mut self, section: &str, name: &Spanned<Cow<'_, str>>, value: &Spanned<DeValue<'_>>) {
+        let is_telegrafs = self.document.telegraf.is_some();
+        let here = match section {
+            "" if is_telegrafs => "in [[outputs.kinesis]]".to_owned(),
+            "" => "at the top of the file".to_owned(),
+            section => format!("in [{section}]"),
+        };
+        let place = |key: &Key| match key.section {
+            "partition" if is_telegrafs => "[outputs.kinesis.partition]".to_owned(),
+            "" if is_telegrafs => "[[outputs.kinesis]]".to_owned(),
+            "" => "the top of the file".to_owned(),
+            section if is_telegrafs => format!("[{section}] of a file of kinegraf's own: kinegraf migrate FILE makes one"),
+            section => format!("[{section}]"),
+        };
         let (text, wanted) = (name.get_ref(), |key: &&Key| key.section == section);
         let names = |own: bool| KEYS.iter().filter(move |key| wanted(key) == own);
         let similar = |own: bool| near::nearest(text, names(own).map(|key| key.name)).and_then(|near| names(own).find(|key| key.name == near));
@@ -194,14 +266,7 @@ impl Walk<'_, '_, '_> {
     }
 
     fn unknown_section(&mut self, name: &Spanned<Cow<'_, str>>, value: &Spanned<DeValue<'_>>) {
-        let hint = match name.get_ref().as_ref() {
-            "agent" | "inputs" | "outputs" | "global_tags" => {
-                // The stream may be named in there.
-                self.document.broken = true;
-                ", this version does not read the configuration of Telegraf".to_owned()
-            }
-            name => near::nearest(name, keys::sections()).map_or(String::new(), |section| format!(", did you mean [{section}]?")),
-        };
+        let hint = near::nearest(name.get_ref(), keys::sections()).map_or(String::new(), |section| format!(", did you mean [{section}]?"));
         let shown = show_name(name.get_ref());
         self.hide(value, false);
         if shown == HIDDEN {
@@ -211,7 +276,7 @@ impl Walk<'_, '_, '_> {
     }
 
     /// A mistake in a line that does not parse may be none once that line is repaired.
-    fn mistake(&mut self, span: Range<usize>, message: String) {
+    pub(super) fn mistake(&mut self, span: Range<usize>, message: String) {
         if !self.is_broken(&span) {
             self.report.push(Place::Span(span), message);
         }
@@ -223,7 +288,7 @@ impl Walk<'_, '_, '_> {
     }
 
     /// Masks a value with all that it contains; of a section what stands below its header, with `names` also the names.
-    fn hide(&mut self, value: &Spanned<DeValue<'_>>, names: bool) {
+    pub(super) fn hide(&mut self, value: &Spanned<DeValue<'_>>, names: bool) {
         if !is_section(self.text, value) {
             return self.report.mask(value.span());
         }
@@ -242,6 +307,13 @@ impl Walk<'_, '_, '_> {
             DeValue::Array(tables) => tables.iter().for_each(|table| self.hide(table, names)),
             _ => {}
         }
+    }
+}
+
+impl Walk<'_, '_, '_> {
+    /// Whether a table or array was written behind an equals sign.
+    pub(super) fn is_inline(&self, value: &Spanned<DeValue<'_>>) -> bool {
+        !is_section(self.text, value)
     }
 }
 

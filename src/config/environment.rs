@@ -25,6 +25,11 @@ impl Environment {
     pub fn get(&self, name: &str) -> Option<String> {
         self.variables.get(name).filter(|value| !value.trim().is_empty()).cloned()
     }
+
+    /// The value as it stands, maybe blank; None when it is unset or not UTF-8. For text with `${VAR}`.
+    pub(crate) fn raw(&self, name: &str) -> Option<String> {
+        self.variables.get(name).cloned()
+    }
 }
 
 impl fmt::Debug for Environment {

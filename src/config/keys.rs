@@ -22,10 +22,15 @@ pub enum Id {
     SharedCredentialFile,
     EndpointUrl,
     DataFormat,
+    Format,
+    JsonTimestampUnits,
     Debug,
+    Partitionkey,
+    UseRandomPartitionkey,
     PartitionMethod,
     PartitionKey,
     PartitionDefault,
+    PartitionTemplate,
     Listen,
     LineSize,
     Timestamp,
@@ -172,7 +177,7 @@ const KEY_TEXT: Kind = text("text", check_partition_text);
 
 /// Every key, in the order of the documentation.
 #[rustfmt::skip]
-pub const KEYS: [Key; 34] = [
+pub const KEYS: [Key; 39] = [
     key(Id::Region, "", "region", text("a region", check_region), Preset::Unset("`AWS_REGION`, `AWS_DEFAULT_REGION`"), "region of the stream, also the one that is signed"),
     key(Id::Streamname, "", "streamname", text("a stream name", check_stream), Preset::Unset(""), "name of the Kinesis data stream"),
     key(Id::AccessKey, "", "access_key", text("an access key", check_secret), Preset::Unset(""), "explicit credentials, with `secret_key`; before all other sources"),
@@ -181,11 +186,16 @@ pub const KEYS: [Key; 34] = [
     key(Id::Profile, "", "profile", text("a profile name", check_line), Preset::Unset(""), "profile of the shared files, before the environment"),
     key(Id::SharedCredentialFile, "", "shared_credential_file", FILE, Preset::Unset("`AWS_SHARED_CREDENTIALS_FILE`, `~/.aws/credentials`"), "file with profiles"),
     key(Id::EndpointUrl, "", "endpoint_url", text("an address", check_url), Preset::Unset("`AWS_ENDPOINT_URL_KINESIS`, `AWS_ENDPOINT_URL`, the region's"), "address of Kinesis"),
-    key(Id::DataFormat, "", "data_format", Kind::Word(&["influx"]), Preset::Word("influx"), "what record data looks like"),
+    key(Id::DataFormat, "", "data_format", Kind::Word(&["influx", "json"]), Preset::Word("influx"), "what record data looks like"),
+    key(Id::Format, "", "format", Kind::Word(&["string", "custom"]), Preset::Unset(""), "what it looked like in Telegraf 1.0 and 1.1; counts only without `data_format`"),
+    key(Id::JsonTimestampUnits, "", "json_timestamp_units", Kind::Duration { min: Duration::ZERO, max: limits::JSON_TIMESTAMP_UNITS_MAX }, Preset::Duration(limits::JSON_TIMESTAMP_UNITS), "unit of `timestamp` in `json`; the power of ten below it"),
     key(Id::Debug, "", "debug", Kind::Boolean, Preset::Boolean(false), "says everything, as `-vv`"),
-    key(Id::PartitionMethod, "partition", "method", Kind::Word(&["random", "static", "tag", "measurement"]), Preset::Word("random"), "how the partition key of a line is found"),
+    key(Id::Partitionkey, "", "partitionkey", KEY_TEXT, Preset::Unset(""), "deprecated: key of lines that `[partition]` finds none for"),
+    key(Id::UseRandomPartitionkey, "", "use_random_partitionkey", Kind::Boolean, Preset::Boolean(false), "deprecated: a random key for them, before `partitionkey`"),
+    key(Id::PartitionMethod, "partition", "method", Kind::Word(&["random", "static", "tag", "measurement", "series", "template"]), Preset::Word("random"), "how the partition key of a line is found"),
     key(Id::PartitionKey, "partition", "key", KEY_TEXT, Preset::Unset(""), "the key (`static`) or the tag whose value is the key (`tag`)"),
-    key(Id::PartitionDefault, "partition", "default", KEY_TEXT, Preset::Unset("`telegraf`"), "key of lines without that tag (`tag`)"),
+    key(Id::PartitionDefault, "partition", "default", KEY_TEXT, Preset::Unset("`telegraf`"), "key, or part of a key, of lines without that tag (`tag`, `template`)"),
+    key(Id::PartitionTemplate, "partition", "template", text("text with placeholders", check_template), Preset::Unset(""), "`{measurement}`, `{tag:KEY}`, `{hostname}`, `{machine_id}` and text around them (`template`)"),
     key(Id::Listen, "input", "listen", Kind::Word(&["stdin"]), Preset::Word("stdin"), "where lines come from"),
     key(Id::LineSize, "input", "line_size", size(limits::LINE_SIZE_MIN, limits::LINE_SIZE_MAX), Preset::Size(limits::LINE_SIZE), "longest line; a longer one is rejected"),
     key(Id::Timestamp, "input", "timestamp", Kind::Word(&["stamp", "keep"]), Preset::Word("stamp"), "a line without timestamp gets the time of its arrival, or stays as it is"),
@@ -254,6 +264,15 @@ fn check_partition_text(text: &str) -> Result<(), String> {
         0 => Err("is empty, must have 1 to 256 UTF-16 units".into()),
         1..=limits::PARTITION_KEY_UNITS_MAX => Ok(()),
         units => Err(format!("has {units} UTF-16 units, must have 1 to {}", limits::PARTITION_KEY_UNITS_MAX)),
+    }
+}
+
+/// Placeholders are looked at where the names that they stand for are known.
+fn check_template(text: &str) -> Result<(), String> {
+    match text.len() {
+        0 => Err("is empty, must have text or placeholders such as \"{measurement}-{tag:host}\"".into()),
+        1..=limits::TEMPLATE_SIZE_MAX => Ok(()),
+        size => Err(format!("has {size} bytes, must have at most {}", limits::TEMPLATE_SIZE_MAX)),
     }
 }
 

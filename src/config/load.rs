@@ -1,5 +1,6 @@
 //! Flags, file and environment become a [`Config`]. Reads nothing itself: the file comes through a function, the variables as an argument.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -7,54 +8,101 @@ use super::diagnostic::{Place, Report};
 use super::document::{self, Document};
 use super::keys::Id;
 use super::settings::{Origin, Settings};
-use super::{CaFile, Config, ConfigError, Environment, check};
+use super::telegraf::{self, Purpose};
+use super::{CaFile, Config, ConfigError, Environment, check, partition};
 use crate::cli::Options;
 use crate::limits;
+use crate::line::format::Format;
+use crate::line::partition_key::PartitionMethod;
+
+/// How files are reached: `main` gives those of the machine, tests their own.
+#[derive(Clone, Copy)]
+pub struct Files<'a> {
+    /// The bytes of a file; may stop after [`limits::FILE_SIZE_MAX`] + 1 of them.
+    pub read: &'a dyn Fn(&Path) -> io::Result<Vec<u8>>,
+    /// What stands in a directory, in any order.
+    pub list: &'a dyn Fn(&Path) -> io::Result<Vec<DirectoryEntry>>,
+}
+
+impl fmt::Debug for Files<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Files")
+    }
+}
+
+/// One name in a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DirectoryEntry {
+    /// The directory's path and the name.
+    pub path: PathBuf,
+    /// Whether it is a directory itself (not a link to one).
+    pub is_directory: bool,
+}
 
 /// The configuration of a run. A flag wins over the file; `AWS_*` variables fill only what is empty.
 ///
-/// The file is the one that `--config` names, else the one that `KINEGRAF_CONFIG` names, else none. `read` gives its bytes and may stop after
-/// [`limits::FILE_SIZE_MAX`] + 1 of them.
+/// The file is the one that `--config` names, else the one that `KINEGRAF_CONFIG` names, else none. Of a directory it is the one file of Telegraf that has
+/// an `[[outputs.kinesis]]`.
 ///
 /// # Errors
 /// Every mistake of file, flags and variables at once, or why the file cannot be read.
-pub fn load(options: &Options, environment: &Environment, read: impl Fn(&Path) -> io::Result<Vec<u8>>) -> Result<Config, ConfigError> {
+pub fn load(options: &Options, environment: &Environment, files: Files<'_>) -> Result<Config, ConfigError> {
     let from_environment = || environment.get("KINEGRAF_CONFIG").map(|path| (PathBuf::from(path), "KINEGRAF_CONFIG"));
     let named = options.config.clone().map(|path| (path, "--config")).or_else(from_environment);
-    let bytes = match &named {
-        Some((path, by)) => read(path).map_err(|error| unreadable(path, by, &error))?,
-        None => Vec::new(),
+    let (found, bytes) = match &named {
+        Some((path, by)) => read_named(path, by, &files).map(|(path, bytes)| (Some(path), bytes))?,
+        None => (None, Vec::new()),
     };
-    let path = named.as_ref().map(|(path, _)| path.as_path());
+    let path = found.as_deref();
     let text = decode(path.unwrap_or(Path::new("")), &bytes)?;
 
     let mut report = Report::new(path, text);
-    let mut document = document::read(text, &mut report);
-    let mut settings = document.settings;
-    document.settings = Settings::new();
+    let mut document = document::read(text, environment, Purpose::Run, &mut report);
+    // Whoever names a directory names what Telegraf loads.
+    let in_directory = named.is_some_and(|(named, _)| Some(named.as_path()) != path);
+    if let Some(section) = document.telegraf.as_ref().filter(|section| in_directory || section.is_loaded) {
+        telegraf::section::note_loaded(section, &mut report);
+    }
+    let mut settings = std::mem::replace(&mut document.settings, Settings::new());
     apply_flags(options, &mut settings);
     let ca_files = apply_environment(environment, options.dry_run, &mut settings, &mut report);
-    let (partition, destination) = check_all(&document, &settings, options.dry_run, &mut report);
-    report.finish()?;
-    Ok(check::assemble(&settings, destination, partition, ca_files, options.dry_run))
+    let (partition, format, destination) = check_all(&document, &settings, options.dry_run, &files, &mut report);
+    let notes = report.finish()?;
+    let given = check::Given { destination, partition, format, ca_files, dry_run: options.dry_run, notes };
+    Ok(check::assemble(&settings, given))
 }
 
-type Checked = (crate::line::partition_key::PartitionMethod, Option<super::Destination>);
+/// The bytes of a file that was named, or of the one file with our section in a directory.
+pub(crate) fn read_named(path: &Path, named_by: &str, files: &Files<'_>) -> Result<(PathBuf, Vec<u8>), ConfigError> {
+    match (files.read)(path) {
+        Ok(bytes) => Ok((path.to_owned(), bytes)),
+        Err(error) if error.kind() == io::ErrorKind::IsADirectory => telegraf::directory::find(path, files),
+        Err(error) => Err(unreadable(path, named_by, &error)),
+    }
+}
 
-fn check_all(document: &Document, settings: &Settings, dry_run: bool, report: &mut Report<'_>) -> Checked {
-    let partition = check::partition(settings, document.broken, report);
+type Checked = (PartitionMethod, Format, Option<super::Destination>);
+
+fn check_all(document: &Document, settings: &Settings, dry_run: bool, files: &Files<'_>, report: &mut Report<'_>) -> Checked {
+    let partition = partition::method(document, settings, files, report);
+    let format = check::format(document, settings, report);
     if !document.broken {
         check::credentials(settings, report);
         check::sizes(settings, report);
     }
-    (partition, check::destination(document, settings, dry_run, report))
+    (partition, format, check::destination(document, settings, dry_run, report))
 }
 
 fn apply_flags(options: &Options, settings: &mut Settings) {
-    // --partition says all of [partition].
-    if options.settings.iter().any(|(id, _, _)| *id == Id::PartitionMethod) {
-        settings.clear(Id::PartitionKey);
-        settings.clear(Id::PartitionDefault);
+    // --partition says all of [partition] and of what stood for it before, --format all of the format.
+    let all_of: [(&[Id], &[Id]); 2] = [
+        (&[Id::PartitionMethod], &[Id::PartitionKey, Id::PartitionDefault, Id::PartitionTemplate, Id::Partitionkey, Id::UseRandomPartitionkey]),
+        (&[Id::DataFormat, Id::Format], &[Id::DataFormat, Id::Format]),
+    ];
+    for (flags, said) in all_of {
+        if options.settings.iter().any(|(id, _, _)| flags.contains(id)) {
+            said.iter().for_each(|id| settings.clear(*id));
+        }
     }
     for (id, value, flag) in &options.settings {
         settings.set(*id, value.clone(), Origin::Flag(flag));
@@ -92,7 +140,7 @@ fn apply_environment(environment: &Environment, dry_run: bool, settings: &mut Se
     files
 }
 
-fn unreadable(path: &Path, named_by: &str, error: &io::Error) -> ConfigError {
+pub(crate) fn unreadable(path: &Path, named_by: &str, error: &io::Error) -> ConfigError {
     let message = match error.kind() {
         io::ErrorKind::NotFound => format!(
             "there is no such file, {named_by} names it\n\
@@ -104,14 +152,13 @@ fn unreadable(path: &Path, named_by: &str, error: &io::Error) -> ConfigError {
                 "permission denied, {named_by} names it\nthe user that kinegraf runs as must be able to read the file and to enter the directories above it"
             )
         }
-        io::ErrorKind::IsADirectory => format!("is a directory, {named_by} must name one file; directories are not read by this version"),
         _ => format!("cannot be read, {named_by} names it: {}", super::value::escape(error.to_string().chars())),
     };
     ConfigError::of_file(path, &message)
 }
 
 /// UTF-8 without a byte order mark.
-fn decode<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a str, ConfigError> {
+pub(crate) fn decode<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a str, ConfigError> {
     if bytes.len() as u64 > limits::FILE_SIZE_MAX {
         let message = format!("is longer than {} and cannot be a configuration", super::value::show_size(limits::FILE_SIZE_MAX));
         return Err(ConfigError::of_file(path, &message));

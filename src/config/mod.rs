@@ -9,8 +9,11 @@ pub mod environment;
 pub mod keys;
 mod load;
 pub(crate) mod near;
+mod partition;
 pub(crate) mod settings;
+pub(crate) mod telegraf;
 pub(crate) mod value;
+pub(crate) mod variables;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -18,7 +21,7 @@ use std::time::Duration;
 
 pub use diagnostic::ConfigError;
 pub use environment::Environment;
-pub use load::load;
+pub use load::{DirectoryEntry, Files, load};
 pub use value::Kind;
 
 use crate::line::format::Format;
@@ -72,12 +75,22 @@ pub struct Config {
     pub log: LogConfig,
     /// Records go to stdout as JSON instead of to Kinesis.
     pub dry_run: bool,
+    /// What is no mistake and should be known: deprecated keys, what is ignored, what would send twice. One line each.
+    pub notes: Vec<String>,
 }
 
 impl Config {
     /// What holds for this destination when nothing else is said: the defaults of [`keys::KEYS`].
     pub fn defaults(destination: Destination) -> Config {
-        check::assemble(&Settings::new(), Some(destination), PartitionMethod::Random, Vec::new(), false)
+        let given = check::Given {
+            destination: Some(destination),
+            partition: PartitionMethod::Random,
+            format: Format::Influx,
+            ca_files: Vec::new(),
+            dry_run: false,
+            notes: Vec::new(),
+        };
+        check::assemble(&Settings::new(), given)
     }
 }
 

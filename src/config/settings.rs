@@ -126,6 +126,14 @@ impl Settings {
         }
     }
 
+    /// The word that somebody gave, whatever the default is.
+    pub(crate) fn given_word(&self, id: Id) -> Option<&'static str> {
+        match self.get(id).map(|setting| &setting.value) {
+            Some(Value::Word(word)) => Some(word),
+            _ => None,
+        }
+    }
+
     pub(crate) fn is_from_flag(&self, id: Id) -> bool {
         matches!(self.get(id), Some(Setting { origin: Origin::Flag(_), .. }))
     }

@@ -185,11 +185,14 @@ fn size(text: &str) -> Result<u64, String> {
     number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor)).ok_or_else(|| "which is more than 64 bits can count".into())
 }
 
-/// Reads `10s`, `500ms`, `1h30m`: each unit at most once, larger ones first.
+/// Units of time and their nanoseconds.
+const UNITS: [(&str, u64); 7] =
+    [("d", 86_400_000_000_000), ("h", 3_600_000_000_000), ("m", 60_000_000_000), ("s", 1_000_000_000), ("ms", 1_000_000), ("us", 1_000), ("ns", 1)];
+
+/// Reads `10s`, `500ms`, `1h30m`: each unit at most once, larger ones first. At most 584 years.
 fn duration(text: &str) -> Result<Duration, String> {
-    const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
-    let wrong = || "must be whole numbers with the units d, h, m, s or ms, larger ones first, such as \"10s\" or \"1h30m\"".to_owned();
-    let (mut rest, mut larger, mut total_ms) = (text, 0, 0u64);
+    let wrong = || "must be whole numbers with the units d, h, m, s, ms, us or ns, larger ones first, such as \"10s\" or \"1h30m\"".to_owned();
+    let (mut rest, mut larger, mut total_ns) = (text, 0, 0u64);
     while !rest.is_empty() {
         let (number, after) = rest.split_at(rest.bytes().take_while(u8::is_ascii_digit).count());
         let (unit, after) = after.split_at(after.bytes().take_while(u8::is_ascii_alphabetic).count());
@@ -198,10 +201,10 @@ fn duration(text: &str) -> Result<Duration, String> {
         }
         let index = UNITS.iter().position(|(name, _)| *name == unit).filter(|index| *index >= larger).ok_or_else(wrong)?;
         let number: u64 = number.parse().map_err(|_| wrong())?;
-        total_ms = number.checked_mul(UNITS[index].1).and_then(|ms| total_ms.checked_add(ms)).ok_or("which is more than 64 bits of milliseconds")?;
+        total_ns = number.checked_mul(UNITS[index].1).and_then(|ns| total_ns.checked_add(ns)).ok_or("which is more than 64 bits of nanoseconds")?;
         (rest, larger) = (after, index + 1);
     }
-    if larger == 0 { Err(wrong()) } else { Ok(Duration::from_millis(total_ms)) }
+    if larger == 0 { Err(wrong()) } else { Ok(Duration::from_nanos(total_ns)) }
 }
 
 /// `256KiB` where that is exact, else `262145 bytes`.
@@ -216,11 +219,11 @@ pub(crate) fn show_size(bytes: u64) -> String {
 
 /// `1h30m`, `500ms`, `0s`.
 pub(crate) fn show_duration(duration: Duration) -> String {
-    let (mut out, mut rest_ms) = (String::new(), duration.as_millis());
-    for (unit, unit_ms) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)] {
-        if rest_ms >= unit_ms {
-            out.push_str(&format!("{}{unit}", rest_ms / unit_ms));
-            rest_ms %= unit_ms;
+    let (mut out, mut rest_ns) = (String::new(), duration.as_nanos());
+    for (unit, unit_ns) in UNITS.map(|(unit, ns)| (unit, u128::from(ns))) {
+        if rest_ns >= unit_ns {
+            out.push_str(&format!("{}{unit}", rest_ns / unit_ns));
+            rest_ns %= unit_ns;
         }
     }
     if out.is_empty() { "0s".into() } else { out }

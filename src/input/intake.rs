@@ -144,7 +144,8 @@ impl Taker {
         };
         // A key that is drawn for each record is a UUID.
         let key_size = if self.key.is_empty() { UUID_SIZE } else { self.key.len() };
-        if key_size + self.options.format.size(whole.len()) > self.options.record_size {
+        let (format, room) = (self.options.format, self.options.record_size.saturating_sub(key_size));
+        if format.size_max(whole.len()) > room && format.size(whole) > room {
             return Err(Rejection { reason: RejectReason::TooLarge, column: 1, line });
         }
         block.push(&self.key, whole);

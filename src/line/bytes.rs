@@ -3,6 +3,8 @@
 //! Outside strings a byte is escaped if and only if the byte right before it is a backslash; how many backslashes precede does not matter, since
 //! Telegraf's serializer and InfluxDB never double one there.
 
+use std::cmp::Ordering;
+
 use memchr::memchr;
 
 /// Ends a measurement, unescaped.
@@ -103,4 +105,32 @@ pub(crate) fn escape_in(raw: &[u8], escapes: &[u8]) -> Option<usize> {
 /// `raw` without the backslashes that escape one of `escapes`.
 pub(crate) fn unescaped<'a>(raw: &'a [u8], escapes: &'a [u8]) -> impl Iterator<Item = u8> + 'a {
     raw.iter().enumerate().filter(|&(at, &byte)| byte != b'\\' || !raw.get(at + 1).is_some_and(|next| escapes.contains(next))).map(|(_, &byte)| byte)
+}
+
+/// Bytes that a backslash escapes in a string, another backslash included.
+pub(crate) const STRING_ESCAPES: &[u8] = b"\"\\";
+
+/// `raw` in pieces, without the backslashes that escape one of `escapes`.
+pub(crate) fn pieces<'a>(raw: &'a [u8], escapes: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+    // A piece behind an escape starts with the byte that was escaped, which escapes nothing itself.
+    let (mut rest, mut literal) = (raw, 0);
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let (piece, behind) = rest.split_at(escape_in(&rest[literal..], escapes).map_or(rest.len(), |at| literal + at));
+        (rest, literal) = (behind.get(1..).unwrap_or_default(), 1);
+        Some(piece)
+    })
+}
+
+/// Compares two names of tags or fields, byte for byte as they are unescaped.
+pub(crate) fn compare_names(a: &[u8], b: &[u8]) -> Ordering {
+    let same = a.iter().zip(b).take_while(|(a, b)| a == b).count();
+    let backslash = |name: &[u8], at: usize| name.get(at) == Some(&b'\\');
+    // Where an escape may stand at the first difference, or right before it, what follows says whether it is one.
+    if backslash(a, same) || backslash(b, same) || (same > 0 && backslash(a, same - 1)) {
+        return unescaped(a, NAME_ESCAPES).cmp(unescaped(b, NAME_ESCAPES));
+    }
+    a[same..].cmp(&b[same..])
 }

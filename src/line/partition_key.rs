@@ -1,8 +1,12 @@
 //! The partition key of a line: 1 to 256 UTF-16 units by construction.
 
 use crate::limits::{PARTITION_KEY_SIZE_MAX, PARTITION_KEY_UNITS_MAX};
-use crate::line::bytes::{MEASUREMENT_ESCAPES, NAME_ESCAPES, escape_in};
+use crate::line::bytes::{MEASUREMENT_ESCAPES, NAME_ESCAPES, pieces};
 use crate::line::point::Point;
+use crate::line::series::series;
+use crate::line::template::Template;
+
+const HEX_DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
 
 /// How the partition key of a record is found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,11 +19,15 @@ pub enum PartitionMethod {
     Tag {
         /// The tag's key.
         key: String,
-        /// For lines without that tag.
-        default: PartitionKey,
+        /// For lines without that tag; `None`: a fresh UUID a record, as with `Random`.
+        default: Option<PartitionKey>,
     },
     /// The measurement.
     Measurement,
+    /// 16 hexadecimal digits that stand for measurement and tags together; `line/series.rs` says how they are made.
+    Series,
+    /// Put together from parts of the line.
+    Template(Template),
 }
 
 /// A key that Kinesis takes.
@@ -56,7 +64,8 @@ impl PartitionKey {
 
 impl PartitionMethod {
     /// Writes the key of `point` over `out`, which never needs more than `PARTITION_KEY_SIZE_MAX` bytes; true when it had to be cut.
-    /// `Random` leaves `out` empty: the packer draws a key for each record. Bytes that are no UTF-8 become U+FFFD.
+    /// It stays empty with `Random`, and with `Tag` for a line without tag and default: the packer draws a key for each record. Each byte that is no UTF-8
+    /// becomes U+FFFD, as it does in Telegraf's requests.
     pub fn key_of(&self, point: &Point<'_>, out: &mut String) -> bool {
         out.clear();
         // Once, so that no later line allocates.
@@ -68,13 +77,19 @@ impl PartitionMethod {
                 false
             }
             PartitionMethod::Tag { key, default } => match point.tag(key) {
-                Some(value) => write_unescaped(value, NAME_ESCAPES, out),
+                Some(value) => !push_unescaped(value, NAME_ESCAPES, &mut { PARTITION_KEY_UNITS_MAX }, out),
                 None => {
-                    out.push_str(default.as_str());
+                    out.push_str(default.as_ref().map_or("", PartitionKey::as_str));
                     false
                 }
             },
-            PartitionMethod::Measurement => write_unescaped(point.measurement(), MEASUREMENT_ESCAPES, out),
+            PartitionMethod::Measurement => !push_unescaped(point.measurement(), MEASUREMENT_ESCAPES, &mut { PARTITION_KEY_UNITS_MAX }, out),
+            PartitionMethod::Series => {
+                let series = series(point);
+                out.extend((0..16).rev().map(|digit| HEX_DIGITS[(series >> (4 * digit)) as usize & 15]));
+                false
+            }
+            PartitionMethod::Template(template) => template.key_of(point, out),
         }
     }
 }
@@ -94,28 +109,15 @@ fn fitting(text: &str, mut units: usize) -> (usize, usize) {
     (text.len(), units)
 }
 
-/// Appends `raw` to the empty `out`, without the backslashes that escape one of `escapes`; true when it did not fit.
-fn write_unescaped(raw: &[u8], escapes: &[u8], out: &mut String) -> bool {
-    let mut units = PARTITION_KEY_UNITS_MAX;
-    for chunk in raw.utf8_chunks() {
-        // Pieces between escaping backslashes; each piece but the first starts with the byte that was escaped.
-        let mut rest = chunk.valid();
-        while !rest.is_empty() {
-            let (piece, behind) = rest.split_at(escape_in(rest.as_bytes(), escapes).unwrap_or(rest.len()));
-            if !push(piece, &mut units, out) {
-                return true;
-            }
-            rest = behind.get(1..).unwrap_or_default();
-        }
-        if !chunk.invalid().is_empty() && !push("\u{fffd}", &mut units, out) {
-            return true;
-        }
-    }
-    false
+/// Appends what fits `units` of `raw` without the backslashes that escape one of `escapes`; false when not all of it did.
+pub(super) fn push_unescaped(raw: &[u8], escapes: &[u8], units: &mut usize, out: &mut String) -> bool {
+    pieces(raw, escapes)
+        .flat_map(<[u8]>::utf8_chunks)
+        .all(|chunk| push(chunk.valid(), units, out) && chunk.invalid().iter().all(|_| push("\u{fffd}", units, out)))
 }
 
-/// Appends what fits of `piece`; false when not all of it did.
-fn push(piece: &str, units: &mut usize, out: &mut String) -> bool {
+/// Appends what fits `units` of `piece`; false when not all of it did.
+pub(super) fn push(piece: &str, units: &mut usize, out: &mut String) -> bool {
     let (size, left) = fitting(piece, *units);
     out.push_str(&piece[..size]);
     *units = left;
@@ -133,7 +135,7 @@ mod tests {
     }
 
     fn tag(key: &str) -> PartitionMethod {
-        PartitionMethod::Tag { key: key.to_owned(), default: PartitionKey::default() }
+        PartitionMethod::Tag { key: key.to_owned(), default: Some(PartitionKey::default()) }
     }
 
     fn whole(key: &str) -> (String, bool) {
@@ -171,8 +173,8 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_utf_8_are_replaced() {
-        assert_eq!(key_of(&tag("a"), b"m,a=\xff\\ \xe2\x82x v=1"), whole("\u{fffd} \u{fffd}x"));
+    fn each_byte_that_is_no_utf_8_is_replaced_as_in_telegrafs_requests() {
+        assert_eq!(key_of(&tag("a"), b"m,a=\xff\\ \xe2\x82x v=1"), whole("\u{fffd} \u{fffd}\u{fffd}x"));
     }
 
     #[test]

@@ -81,6 +81,13 @@ pub struct Pairs<'a> {
     strings: bool,
 }
 
+impl<'a> Pairs<'a> {
+    /// The bytes that are left.
+    pub(super) fn section(&self) -> &'a [u8] {
+        self.rest
+    }
+}
+
 impl<'a> Iterator for Pairs<'a> {
     type Item = (&'a [u8], &'a [u8]);
 

@@ -163,7 +163,7 @@ impl Packer {
         let most = if self.options.pack == Pack::Metric { 1 } else { usize::MAX };
         let (mut size, mut count, mut first) = (key.len(), 0, Position(u64::MAX));
         for line in self.lines[self.left..].iter().take(most) {
-            let with = size + format.size(line.entry.line_size as usize);
+            let with = size + format.size(&self.buffer[line.entry.line_start as usize..][..line.entry.line_size as usize]);
             if with > limit || !self.same_key(&head, &line.entry) {
                 break;
             }

@@ -51,7 +51,7 @@ fn arguments_that_cannot_be_followed_say_why_in_one_line() {
         (&["wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"], "unknown command ***, only run is built"),
         (&["--region"], "--region needs a value: --region REGION"),
         (&["--region", "--stream", "s"], "--region needs a value: --region REGION"),
-        (&["-c"], "--config needs a value: --config FILE"),
+        (&["-c"], "--config needs a value: --config PATH"),
         (&["--config="], "--config is empty, must name a file"),
         (&["--region="], "--region is empty, must be a region"),
         (&["--dry-run=yes"], "--dry-run takes no value"),
@@ -63,20 +63,22 @@ fn arguments_that_cannot_be_followed_say_why_in_one_line() {
         (&["--deadline", "25h"], "--deadline is 1d1h, must be at most 1d"),
         (
             &["--deadline", "-4s"],
-            "--deadline is \"-4s\", must be whole numbers with the units d, h, m, s or ms, larger ones first, such as \"10s\" or \"1h30m\"",
+            "--deadline is \"-4s\", must be whole numbers with the units d, h, m, s, ms, us or ns, larger ones first, such as \"10s\" or \"1h30m\"",
         ),
         (&["--pack", "line"], "--pack is \"line\", must be \"metric\" or \"lines\", did you mean \"lines\"?"),
-        (&["--format", "json"], "--format is \"json\", must be \"influx\""),
+        (&["--format", "jsn"], "--format is \"jsn\", must be one of \"influx\", \"string\", \"custom\", \"json\", did you mean \"json\"?"),
         (&["--stream", "a b"], "--stream is \"a b\", must have only the characters a-z, A-Z, 0-9, '_', '.', '-'"),
         (
             &["--partition", "tagg=host"],
-            "--partition is \"tagg\", must be one of \"random\", \"static\", \"tag\", \"measurement\", did you mean \"tag\"?",
+            "--partition is \"tagg\", must be one of \"random\", \"static\", \"tag\", \"measurement\", \"series\", \"template\", did you mean \"tag\"?",
         ),
         (&["--partition", "static"], "--partition is \"static\" without a key, must be static=KEY"),
         (&["--partition", "tag"], "--partition is \"tag\" without a key, must be tag=KEY or tag=KEY,DEFAULT"),
         (&["--partition", "static="], "the key of --partition is empty, must have 1 to 256 UTF-16 units"),
         (&["--partition", "tag=host,"], "the default of --partition is empty, must have 1 to 256 UTF-16 units"),
         (&["--partition", "random=1"], "--partition random takes no key"),
+        (&["--partition", "series=a"], "--partition series takes no key"),
+        (&["--partition", "template"], "--partition is \"template\" without a text, must be template=TEXT"),
         (
             &["--endpoint-url", "http://a:hunter2@h"],
             "--endpoint-url has a user or password before the host, must have none: requests are signed with AWS credentials",
@@ -91,9 +93,9 @@ fn arguments_that_cannot_be_followed_say_why_in_one_line() {
 #[test]
 fn the_help_text_names_every_option_and_the_defaults_of_the_table() {
     let help = cli::help();
-    for option in ["-c, --config FILE", "--stream NAME", "--partition METHOD", "--dry-run", "  -v ", "  -q ", "-h, --help", "-V, --version"] {
+    for option in ["-c, --config PATH", "--stream NAME", "--partition METHOD", "--dry-run", "  -v ", "  -q ", "-h, --help", "-V, --version"] {
         assert!(help.contains(option), "{option}");
     }
-    assert!(help.contains("(default: 4s)") && help.contains("(default: random)") && help.contains("(default: 10s)"), "{help}");
+    assert!(help.contains("(default: 4s)") && help.contains("(default: influx)") && help.contains("(default: 10s)"), "{help}");
     assert!(help.lines().all(|line| line.len() <= 100), "{help}");
 }

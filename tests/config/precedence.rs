@@ -31,7 +31,7 @@ fn a_partition_key_without_a_method_that_takes_one_is_a_mistake() {
     );
     assert_eq!(
         said("method = \"static\"\nkey = \"a\"\ndefault = \"b\""),
-        "f.toml:6:1: partition.default needs partition.method \"tag\", which is \"static\""
+        "f.toml:6:1: partition.default needs partition.method \"tag\" or \"template\", which is \"static\""
     );
     assert_eq!(said("method = \"tag\""), "f.toml:4:10: partition.method is \"tag\", which needs partition.key, the tag whose value is the key");
     assert!(said(&format!("method = \"static\"\nkey = \"{}\"", "x".repeat(257))).contains("has 257 UTF-16 units"));

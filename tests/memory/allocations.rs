@@ -30,7 +30,7 @@ fn input(stamped: bool) -> Vec<u8> {
 }
 
 fn methods() -> [PartitionMethod; 5] {
-    let tag = |key: &str| PartitionMethod::Tag { key: key.into(), default: PartitionKey::default() };
+    let tag = |key: &str| PartitionMethod::Tag { key: key.into(), default: Some(PartitionKey::default()) };
     [PartitionMethod::Random, PartitionMethod::Static(PartitionKey::default()), tag("host"), tag("name"), PartitionMethod::Measurement]
 }
 

@@ -1,0 +1,61 @@
+//! A directory of Telegraf (`/etc/telegraf`, `telegraf.d`): the one file in it that has an `[[outputs.kinesis]]`.
+//!
+//! Looked at is what Telegraf looks at: files whose names end in `.conf`, in folders below as well, but those that begin with `..`. Everything is bounded.
+
+use std::path::{Path, PathBuf};
+
+use super::section::{ONE_SECTION, has_section};
+use crate::config::diagnostic::{ConfigError, show_path};
+use crate::config::load::{self, Files};
+use crate::limits::{CONFIG_DEPTH_MAX, CONFIG_FILES_MAX, FILE_SIZE_MAX};
+
+/// The path and bytes of the file with the section.
+pub(crate) fn find(directory: &Path, files: &Files<'_>) -> Result<(PathBuf, Vec<u8>), ConfigError> {
+    let mut paths = Vec::new();
+    collect(directory, files, 0, &mut paths)?;
+    let mut found: Vec<(PathBuf, Vec<u8>, usize)> = Vec::new();
+    for path in &paths {
+        let bytes = (files.read)(path).map_err(|error| load::unreadable(path, "the directory that --config names", &error))?;
+        // What is no configuration of Telegraf is not told apart: only the section counts.
+        let text = String::from_utf8_lossy(&bytes);
+        if let Some(header) = has_section(&text).filter(|_| bytes.len() as u64 <= FILE_SIZE_MAX) {
+            let line = text[..header.start].matches('\n').count() + 1;
+            found.push((path.clone(), bytes, line));
+        }
+    }
+    match &found[..] {
+        [] => {
+            let message = format!("has no [[outputs.kinesis]] in its {} files that end in .conf", paths.len());
+            Err(ConfigError::of_file(directory, &message))
+        }
+        [_] => Ok(found.pop().map(|(path, bytes, _)| (path, bytes)).expect("there is one")),
+        [(first, _, line), rest @ ..] => {
+            let others: Vec<String> = rest.iter().map(|(path, _, line)| format!("{}:{line}", show_path(path))).collect();
+            let message = format!("[[outputs.kinesis]] stands in {}:{line} and in {}; {ONE_SECTION}", show_path(first), others.join(", "));
+            Err(ConfigError::of_file(directory, &message))
+        }
+    }
+}
+
+fn collect(directory: &Path, files: &Files<'_>, depth: usize, paths: &mut Vec<PathBuf>) -> Result<(), ConfigError> {
+    let mut entries = (files.list)(directory).map_err(|error| load::unreadable(directory, "--config", &error))?;
+    entries.sort_by(|a, b| a.path.cmp(&b.path));
+    for entry in entries {
+        let name = entry.path.file_name().unwrap_or_default().to_string_lossy();
+        if entry.is_directory && !name.starts_with("..") {
+            if depth == CONFIG_DEPTH_MAX {
+                return Err(ConfigError::of_file(&entry.path, &format!("stands {CONFIG_DEPTH_MAX} directories deep: name the file itself")));
+            }
+            collect(&entry.path, files, depth + 1, paths)?;
+        } else if !entry.is_directory && name.len() > ".conf".len() && name.ends_with(".conf") {
+            if paths.len() == CONFIG_FILES_MAX {
+                return Err(ConfigError::of_file(
+                    directory,
+                    &format!("has more than {CONFIG_FILES_MAX} files that end in .conf: name the file itself"),
+                ));
+            }
+            paths.push(entry.path.clone());
+        }
+    }
+    Ok(())
+}
