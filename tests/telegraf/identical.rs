@@ -153,6 +153,31 @@ fn a_tag_as_key_without_a_default_gives_the_records_that_telegraf_gives() {
 }
 
 #[test]
+fn telegrafs_own_section_as_our_configuration_gives_the_records_that_telegraf_gives() {
+    let Some(telegraf) = find() else { return };
+    let tables = [
+        "method = \"measurement\"",
+        "method = \"static\"\nkey = \"all of \\\"them\\\" ✓\"",
+        "method = 'tag'\nkey = 'host'\ndefault = 'C:\\none'",
+        "method = \"tag\"\nkey = \"nowhere\"",
+    ];
+    for table in tables {
+        let server = server();
+        let agent = Agent::new(telegraf, "").input(&metrics::nasty(1, 1000).concat(), "data_format = \"influx\"");
+        let path = agent.dir.path().join("telegraf.conf");
+        // The stream is another; the rest is what the section says.
+        let agent = agent.exec(&server, STREAM, &["--config", path.to_str().unwrap()], "influx_uint_support = true").kinesis(
+            &server,
+            THEIRS,
+            &format!("influx_uint_support = true\n[outputs.kinesis.partition]\n{table}"),
+        );
+        let (theirs, ours) = both(&agent, &server);
+        assert_eq!(theirs.values().sum::<usize>(), 1000, "{table}");
+        assert_same(&theirs, &ours);
+    }
+}
+
+#[test]
 fn unsigned_fields_are_written_as_telegraf_writes_them_without_uint_support_too() {
     assert_identical(&Case {
         theirs: "[outputs.kinesis.partition]\nmethod = \"measurement\"",
