@@ -1,5 +1,6 @@
 //! Flags, file and environment become a [`Config`]. Reads nothing itself: the file comes through a function, the variables as an argument.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -54,7 +55,7 @@ pub fn load(options: &Options, environment: &Environment, files: Files<'_>) -> R
         None => (None, Vec::new()),
     };
     let path = found.as_deref();
-    let text = decode(path.unwrap_or(Path::new("")), &bytes)?;
+    let text = &*decode(path.unwrap_or(Path::new("")), &bytes)?;
 
     let mut report = Report::new(path, text);
     let mut document = document::read(text, environment, Purpose::Run, &mut report);
@@ -157,8 +158,8 @@ pub(crate) fn unreadable(path: &Path, named_by: &str, error: &io::Error) -> Conf
     ConfigError::of_file(path, &message)
 }
 
-/// UTF-8 without a byte order mark.
-pub(crate) fn decode<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a str, ConfigError> {
+/// UTF-8 without a byte order mark. In a file of Telegraf only its section need be UTF-8: a comment of another plugin may be in any encoding.
+pub(crate) fn decode<'a>(path: &Path, bytes: &'a [u8]) -> Result<Cow<'a, str>, ConfigError> {
     if bytes.len() as u64 > limits::FILE_SIZE_MAX {
         let message = format!("is longer than {} and cannot be a configuration", super::value::show_size(limits::FILE_SIZE_MAX));
         return Err(ConfigError::of_file(path, &message));
@@ -167,11 +168,14 @@ pub(crate) fn decode<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a str, Config
         return Err(ConfigError::of_file(path, "is UTF-16, must be UTF-8: save it again in that encoding"));
     }
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
-    std::str::from_utf8(bytes).map_err(|error| {
+    std::str::from_utf8(bytes).map(Cow::Borrowed).or_else(|error| {
+        if let Some(text) = telegraf::section::readable(bytes) {
+            return Ok(Cow::Owned(text));
+        }
         let before = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
         let line = before.matches('\n').count();
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count();
         let byte = bytes[error.valid_up_to()];
-        ConfigError::at(path, line + 1, column + 1, &format!("the byte 0x{byte:02x} is not UTF-8: save the file again in that encoding"))
+        Err(ConfigError::at(path, line + 1, column + 1, &format!("the byte 0x{byte:02x} is not UTF-8: save the file again in that encoding")))
     })
 }

@@ -1,10 +1,10 @@
 //! A file or a directory of Telegraf: its one `[[outputs.kinesis]]`, with every option of any version, and nothing else of it.
 
-use kinegraf::config::{Config, Level};
+use kinegraf::config::{Config, Environment, Level};
 use kinegraf::line::format::Format;
 use kinegraf::line::partition_key::{PartitionKey, PartitionMethod};
 
-use crate::{load_all, load_file, load_tree};
+use crate::{load_all, load_file, load_tree, load_with, run};
 
 const SECTION: &str = "[[outputs.kinesis]]\n  region = \"eu-west-1\"\n  streamname = \"s\"\n";
 
@@ -192,4 +192,14 @@ fn flags_win_over_the_section() {
         load_all(&format!("{SECTION}  partitionkey = \"old\"\n"), &["--stream", "t", "--partition", "measurement", "--format", "json"], &[]).unwrap();
     assert_eq!((config.destination.unwrap().stream.as_str(), config.partition), ("t", PartitionMethod::Measurement));
     assert!(matches!(config.format, Format::Json(_)) && config.notes.is_empty());
+}
+
+#[test]
+fn a_comment_of_another_plugin_may_be_in_any_encoding_and_the_section_may_not() {
+    let load = |bytes: Vec<u8>| load_with(&run(&["-c", "f"]), &Environment::default(), &|_| Ok(bytes.clone()));
+    let comment = [b"[agent]\n# K\xfcche \xe2\x82\n".as_slice(), SECTION.as_bytes()].concat();
+    assert_eq!(load(comment).unwrap().destination.unwrap().stream, "s");
+    let inside = [SECTION.as_bytes(), b"  profile = \"K\xfcche\"\n"].concat();
+    assert_eq!(load(inside).unwrap_err().first_line(), "f:4:15: the byte 0xfc is not UTF-8: save the file again in that encoding");
+    assert!(load(b"# K\xfcche\nregion = \"eu-west-1\"\n".to_vec()).unwrap_err().first_line().contains("0xfc"));
 }

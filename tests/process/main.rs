@@ -21,6 +21,7 @@ mod limits;
 mod nasty;
 mod refusals;
 mod signals;
+mod telegraf;
 mod tls;
 mod unreachable;
 mod words;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::section::{ONE_SECTION, has_section};
 use crate::config::diagnostic::{ConfigError, show_path};
 use crate::config::load::{self, Files};
+use crate::config::value::show_size;
 use crate::limits::{CONFIG_DEPTH_MAX, CONFIG_FILES_MAX, FILE_SIZE_MAX};
 
 /// The path and bytes of the file with the section.
@@ -16,9 +17,14 @@ pub(crate) fn find(directory: &Path, files: &Files<'_>) -> Result<(PathBuf, Vec<
     let mut found: Vec<(PathBuf, Vec<u8>, usize)> = Vec::new();
     for path in &paths {
         let bytes = (files.read)(path).map_err(|error| load::unreadable(path, "the directory that --config names", &error))?;
+        if bytes.len() as u64 > FILE_SIZE_MAX {
+            let message =
+                format!("is longer than {}, so nobody looked for [[outputs.kinesis]] in it: name the file that has it", show_size(FILE_SIZE_MAX));
+            return Err(ConfigError::of_file(path, &message));
+        }
         // What is no configuration of Telegraf is not told apart: only the section counts.
         let text = String::from_utf8_lossy(&bytes);
-        if let Some(header) = has_section(&text).filter(|_| bytes.len() as u64 <= FILE_SIZE_MAX) {
+        if let Some(header) = has_section(&text) {
             let line = text[..header.start].matches('\n').count() + 1;
             found.push((path.clone(), bytes, line));
         }

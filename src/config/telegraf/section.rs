@@ -120,6 +120,23 @@ fn is_telegrafs(table: &Table) -> bool {
     table.names.first().is_some_and(|name| TOP.contains(&name.as_str()))
 }
 
+/// A file with bytes that are no UTF-8, each as a question mark; None when one of them stands in the section, or there is none.
+pub(crate) fn readable(bytes: &[u8]) -> Option<String> {
+    let mut text = String::with_capacity(bytes.len());
+    let mut replaced = Vec::new();
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        for _ in chunk.invalid() {
+            replaced.push(text.len());
+            text.push('?');
+        }
+    }
+    let tables = tables(&text).1;
+    let section: Vec<&Table> = tables.iter().filter(|table| table.is_in(&KINESIS)).collect();
+    let whole = section.iter().all(|table| !replaced.iter().any(|at| table.extent.contains(at)));
+    (whole && !section.is_empty()).then_some(text)
+}
+
 /// Whether `text` has the section.
 pub(crate) fn has_section(text: &str) -> Option<Range<usize>> {
     tables(text).1.into_iter().find(|table| table.is(&KINESIS)).map(|table| table.header)
