@@ -11,6 +11,7 @@ mod support;
 mod configuration;
 mod exec;
 mod identical;
+mod json;
 mod metrics;
 mod telegraf;
 mod unlike;
