@@ -2,7 +2,7 @@
 //! metric: kinegraf reads lines, `outputs.kinesis` has the metric itself. Telegraf's parser of line protocol cannot make such metrics, its other parsers can;
 //! here it is the one of JSON.
 
-use super::identical::{THEIRS, server};
+use super::identical::{THEIRS, server, taken};
 use super::support::{STREAM, Server};
 use super::telegraf::{Agent, find};
 
@@ -147,9 +147,9 @@ const NO_LINES: [Unlike; 8] = [
     },
 ];
 
-/// The records of a stream, duplicates too.
+/// The records of a stream, in their order.
 pub(crate) fn stored(server: &Server, stream: &str) -> Vec<Record> {
-    server.records(stream).iter().map(|record| (record.key.to_string(), String::from_utf8_lossy(&record.data).into_owned())).collect()
+    taken(server, stream).into_iter().map(|(key, data)| (key, String::from_utf8_lossy(&data).into_owned())).collect()
 }
 
 fn assert_unlike(cases: &[Unlike]) {
