@@ -41,6 +41,12 @@ fn can_write_kinesis(path: &Path) -> bool {
     listed.is_ok_and(|listed| listed.status.success() && String::from_utf8_lossy(&listed.stdout).contains("outputs.kinesis"))
 }
 
+/// kinegraf: the one that `KINEGRAF_BIN` names, else as it was built.
+pub(crate) fn binary() -> PathBuf {
+    let named = std::env::var_os("KINEGRAF_BIN").map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_kinegraf")), PathBuf::from);
+    std::path::absolute(named).unwrap()
+}
+
 /// `text` as a string of TOML.
 pub(crate) fn quoted(text: impl AsRef<Path>) -> String {
     serde_json::Value::from(text.as_ref().to_str().unwrap()).to_string()
@@ -94,8 +100,7 @@ impl Agent {
     }
 
     fn program_output(self, plugin: &str, server: &Server, stream: &str, arguments: &[&str], more: &str) -> Agent {
-        let binary = std::env::var_os("KINEGRAF_BIN").map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_kinegraf")), PathBuf::from);
-        let (binary, url) = (std::path::absolute(binary).unwrap(), server.url());
+        let (binary, url) = (binary(), server.url());
         let fixed = [binary.to_str().unwrap(), "--region", REGION, "--stream", stream, "--endpoint-url", &url];
         let command: Vec<String> = fixed.iter().chain(arguments).map(quoted).collect();
         self.section(&format!(
