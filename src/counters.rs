@@ -168,9 +168,9 @@ impl Counters {
         self.set_aside.total() + self.dropped_at_end
     }
 
-    /// Whether every accepted line is accounted for when `waiting` of them are in the spool, the packer or an open request.
-    pub fn closes(&self, waiting: u64) -> bool {
-        self.accepted == self.delivered + waiting + self.dropped() + self.handed_back
+    /// Lines that are done with, one way or another.
+    pub fn accounted(&self) -> u64 {
+        self.delivered + self.dropped() + self.handed_back
     }
 }
 

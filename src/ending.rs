@@ -27,6 +27,8 @@ pub const NO_STREAM: u8 = 1;
 pub enum Cause {
     /// The end of the input was seen and every line is in Kinesis, or was given up by itself.
     Delivered,
+    /// The end of the input was seen and every line is in Kinesis or durable in the spool.
+    Kept,
     /// Only a person can mend it.
     Refused(Failure),
     /// Lines are left, or the end of the input was not seen.
@@ -51,6 +53,8 @@ pub struct Ending {
     pub cause: Cause,
     /// Lines accepted and neither delivered nor given up by themselves.
     pub waiting: u64,
+    /// Lines that stay in the spool, durable.
+    pub kept: u64,
     /// They are left to the sender, which offers them again.
     pub handed_back: bool,
 }
@@ -59,7 +63,7 @@ impl Ending {
     /// The process's exit code.
     pub fn code(&self) -> u8 {
         match &self.cause {
-            Cause::Delivered | Cause::Unwanted => 0,
+            Cause::Delivered | Cause::Kept | Cause::Unwanted => 0,
             Cause::Refused(failure) => match failure.class {
                 Class::StreamMissing => NO_STREAM,
                 Class::Misconfigured | Class::Invalid | Class::TooLarge => CONFIG,
@@ -73,7 +77,7 @@ impl Ending {
     /// The whole reason in one line of printable ASCII, at most `FIRST_LINE_SIZE_MAX` bytes. Empty when all went well.
     pub fn reason(&self, destination: Option<&Destination>) -> String {
         let mut text = match &self.cause {
-            Cause::Delivered | Cause::Unwanted => return String::new(),
+            Cause::Delivered | Cause::Kept | Cause::Unwanted => return String::new(),
             Cause::Refused(failure) => refused(failure, destination),
             Cause::Undelivered { eof, failure, in_flight } => {
                 let left = self.undelivered(*eof);

@@ -4,6 +4,7 @@
 //! input thread:     loop { read; pipeline.accept(now, block) }
 //! delivery thread:  loop { match pipeline.poll(now, &mut batch) {
 //!                       Send => { let reply = sender.send(&mut batch); pipeline.on_reply(now, &mut batch, reply) }
+//!                       Sync => { let sync = pipeline.begin_settle(now); pipeline.settled(now, sync.wait()) }
 //!                       Wait(deadline) => sleep until then, or until something was accepted
 //!                       Closed => break } }
 //! ```
@@ -14,6 +15,7 @@
 //! Here: what goes in and out, and how a run ends. What an answer changes is in `pipeline/reply.rs`.
 
 mod reply;
+mod settling;
 
 use std::io;
 use std::time::Duration;
@@ -35,11 +37,16 @@ use crate::time::{Deadline, Now, Skew};
 
 pub use reply::SetAside;
 
+/// An endpoint is never left alone for longer on the word of an earlier run: its clock may have been wrong.
+const LEFT_ALONE_MAX: Duration = Duration::from_secs(15 * 60);
+
 /// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Send the batch's window and bring the answer to `on_reply`.
     Send,
+    /// Call `begin_settle`, wait for what it gives outside of the lock, and bring the result to `settled`.
+    Sync,
     /// Nothing to do until then, or until something is accepted or closed.
     Wait(Option<Deadline>),
     /// The run is over; ask `ending`.
@@ -57,6 +64,10 @@ pub struct PipelineOptions {
     pub deadline: Option<Deadline>,
     /// A missing stream ends the run even before the end of the input.
     pub exit_when_missing: bool,
+    /// How long a line may be in hot only beyond its flush interval, with `flush_interval` already added.
+    pub sync_after: Duration,
+    /// Every block is made durable before the input is read on.
+    pub sync_always: bool,
 }
 
 /// How the input ended.
@@ -89,7 +100,7 @@ struct Trouble {
 
 /// Accepts lines and delivers them.
 #[derive(Debug)]
-pub struct Pipeline<D> {
+pub struct Pipeline<D: Disk> {
     options: PipelineOptions,
     spool: Spool<D>,
     packer: Packer,
@@ -100,10 +111,18 @@ pub struct Pipeline<D> {
     bisection: Option<Bisection>,
     trouble: Trouble,
     closing: Option<Closing>,
+    /// When the run began.
+    started: Duration,
+    /// When hot began to settle last.
+    settled_at: Option<Duration>,
+    /// The endpoint is left alone until then, as an earlier run found it; asking it, or input that is none, makes an end of that.
+    left_alone: Option<Deadline>,
     /// The spool was full since lines last left the packer.
     pressed: bool,
     /// Lines in the batch.
     open_lines: u64,
+    /// Of these, lines that this run accepted.
+    open_own_lines: u64,
     /// A request was sent and not answered.
     in_flight: bool,
     counters: Counters,
@@ -111,8 +130,12 @@ pub struct Pipeline<D> {
 
 impl<D: Disk> Pipeline<D> {
     /// Over a spool and a packer.
-    pub fn new(options: PipelineOptions, spool: Spool<D>, packer: Packer, random: Random) -> Pipeline<D> {
+    pub fn new(options: PipelineOptions, spool: Spool<D>, packer: Packer, random: Random, now: Now) -> Pipeline<D> {
+        let left_alone = spool.next_attempt().and_then(|at| at.checked_sub(now.wall)).filter(|left| *left <= LEFT_ALONE_MAX);
         Pipeline {
+            left_alone: left_alone.map(|left| Deadline(now.mono + left)),
+            started: now.mono,
+            settled_at: None,
             options,
             spool,
             packer,
@@ -125,19 +148,20 @@ impl<D: Disk> Pipeline<D> {
             closing: None,
             pressed: false,
             open_lines: 0,
+            open_own_lines: 0,
             in_flight: false,
             counters: Counters::default(),
         }
     }
 
     /// Appends a block to the spool. From here on its lines are accepted: each is delivered, waiting, or counted by the reason for which it was given up.
-    pub fn accept(&mut self, now: Now, block: &mut BlockBuilder) -> io::Result<Result<(), Full>> {
-        let result = self.spool.append(block, now.mono)?;
+    pub fn accept(&mut self, now: Now, block: &mut BlockBuilder) -> Result<(), Full> {
+        let result = self.spool.append(block, now);
         match result {
             Ok(()) => self.counters.accepted += u64::from(block.lines()),
             Err(Full) => self.pressed = true,
         }
-        Ok(result)
+        result
     }
 
     /// No more lines come: the input has ended (`eof`) or is not read any longer. What remains has until `limit`. Tries at once.
@@ -147,6 +171,10 @@ impl<D: Disk> Pipeline<D> {
             None => {
                 self.closing = Some(Closing { eof, limit, asked: false, refused: false });
                 self.backoff.forget_wait();
+                if self.counters.accepted == 0 {
+                    // Somebody wants to know whether it works again.
+                    self.left_alone = None;
+                }
             }
         }
     }
@@ -161,15 +189,23 @@ impl<D: Disk> Pipeline<D> {
         if self.is_over(now) {
             return Ok(Step::Closed);
         }
+        if self.wants_settling(now) {
+            return Ok(Step::Sync);
+        }
         self.fill(now, batch)?;
-        self.open_lines = batch.lines();
+        self.note_open(batch);
         if batch.is_empty() {
             let done = self.closing.is_some();
-            return Ok(if done { Step::Closed } else { Step::Wait(earlier(self.packer.due(), self.limit())) });
+            return Ok(if done { Step::Closed } else { self.wait(now, self.packer.due()) });
+        }
+        if let Some(until) = self.left_alone.filter(|until| !until.passed(now)) {
+            let beyond = self.closing.is_some() && self.limit().is_some_and(|limit| limit < until);
+            return Ok(if beyond { Step::Closed } else { self.wait(now, Some(until)) });
         }
         if let Some(until) = self.backoff.until(now) {
-            return Ok(Step::Wait(earlier(Some(until), self.limit())));
+            return Ok(self.wait(now, Some(until)));
         }
+        self.left_alone = None;
         let records = match &self.bisection {
             Some(bisection) => bisection.chunk(),
             None if self.failed_go_alone(batch) => batch.failed(),
@@ -198,10 +234,10 @@ impl<D: Disk> Pipeline<D> {
             Reply::Answered => self.on_answer(now, batch, set_aside),
             Reply::Failed(failure) => self.on_failure(now, batch, failure, set_aside),
         }
-        self.open_lines = batch.lines();
+        self.note_open(batch);
         let open = [batch.first(), self.packer.first()].into_iter().flatten().min();
-        self.spool.acknowledge(open.unwrap_or(self.spool.read_position()))?;
-        debug_assert!(self.counters.closes(self.waiting()), "the books close");
+        self.spool.acknowledge(open.unwrap_or(self.spool.read_position()), now);
+        debug_assert!(self.books_close(), "the books close");
         Ok(())
     }
 
@@ -210,9 +246,15 @@ impl<D: Disk> Pipeline<D> {
         self.spool.unread_lines() + self.packer.lines() + self.open_lines
     }
 
-    /// Bytes in the spool.
-    pub fn spool_used(&self) -> usize {
-        self.spool.used()
+    /// Whether every line is accounted for.
+    pub fn books_close(&self) -> bool {
+        let spool = self.spool.counters();
+        self.counters.accepted + spool.found == self.counters.accounted() + spool.dropped_full + spool.dropped_damaged + self.waiting()
+    }
+
+    /// The spool, to look at.
+    pub fn spool(&self) -> &Spool<D> {
+        &self.spool
     }
 
     /// What was counted.
@@ -235,19 +277,41 @@ impl<D: Disk> Pipeline<D> {
         !self.in_flight && self.refusal().is_some()
     }
 
-    /// How the run ends if it ends now, and the books with it: what waits is handed back (with a deadline) or dropped. Call it once.
-    pub fn end(&mut self) -> Ending {
+    /// How the run ends if it ends now, and the books with it: what waits is kept where it is durable, else handed back (with a deadline) or dropped. Call it
+    /// once.
+    pub fn end(&mut self, now: Now) -> Ending {
         let eof = self.closing.is_some_and(|closing| closing.eof);
-        let waiting = self.waiting();
-        let cause = match self.refusal() {
+        let (waiting, offered_again) = (self.waiting(), self.options.deadline.is_some());
+        let refusal = self.refusal().cloned().filter(|_| offered_again || !self.spool.is_settled());
+        let durable = waiting == 0 || self.spool.is_settled();
+        let cause = match refusal {
             _ if waiting == 0 && eof => Cause::Delivered,
-            Some(refusal) => Cause::Refused(refusal.clone()),
+            Some(refusal) => Cause::Refused(refusal),
+            None if durable && eof => Cause::Kept,
             None => Cause::Undelivered { eof, failure: self.failure().cloned(), in_flight: self.in_flight },
         };
-        let handed_back = self.options.deadline.is_some();
-        let lines = if handed_back { &mut self.counters.handed_back } else { &mut self.counters.dropped_at_end };
-        *lines += waiting;
-        Ending { cause, waiting, handed_back }
+        let failed = !matches!(cause, Cause::Delivered | Cause::Kept);
+        let mut ending = Ending { cause, waiting, kept: 0, handed_back: offered_again };
+        if failed && offered_again {
+            // Older lines stay.
+            let own = self.own_waiting().min(waiting);
+            self.spool.take_back();
+            self.counters.handed_back += own;
+            (ending.waiting, ending.kept) = (own, waiting - own);
+        } else if self.spool.is_settled() {
+            (ending.waiting, ending.kept) = (0, waiting);
+        } else {
+            // Without a cold disk, or while it fails: what survives the process is not promised.
+            self.counters.dropped_at_end += waiting;
+        }
+        let left = self.backoff.until(now).or(self.left_alone.filter(|until| !until.passed(now)));
+        self.spool.close(left.map(|until| now.wall + until.left(now)));
+        ending
+    }
+
+    /// Lines of this run that are neither delivered nor given up. A record that holds older lines as well counts as older.
+    fn own_waiting(&self) -> u64 {
+        self.spool.unread_lines() + self.packer.lines_from(self.spool.opened()) + self.open_own_lines
     }
 
     /// The sender offers its input again when this run ends with an error.
@@ -258,6 +322,16 @@ impl<D: Disk> Pipeline<D> {
     /// When the run ends, whatever is left.
     pub fn limit(&self) -> Option<Deadline> {
         earlier(self.options.deadline, self.closing.and_then(|closing| closing.limit))
+    }
+
+    fn note_open(&mut self, batch: &Batch) {
+        self.open_lines = batch.lines();
+        self.open_own_lines = batch.lines_from(self.spool.opened());
+    }
+
+    /// Until `until`, the run's limit, or the time when hot is to settle.
+    fn wait(&mut self, now: Now, until: Option<Deadline>) -> Step {
+        Step::Wait(earlier(earlier(until, self.limit()), self.settling_due(now)))
     }
 
     /// The last failure, when only a person can mend it.
@@ -283,8 +357,9 @@ impl<D: Disk> Pipeline<D> {
         batch.widen(self.trouble.suspicious || !batch.is_empty() && batch.all_broke_alone());
         loop {
             let next = loop {
-                match self.spool.peek()? {
-                    Some(header) if self.packer.takes(&header) => self.packer.take(&header, |out| self.spool.read(&header, out))?,
+                match self.spool.peek() {
+                    // What cannot be read was given up by the spool.
+                    Some(header) if self.packer.takes(&header) => _ = self.packer.take(&header, |out| self.spool.read(&header, out)),
                     next => break next,
                 }
             };

@@ -1,221 +1,385 @@
-//! The queue of blocks over a disk: appended at the end, read once in order, acknowledged from the front.
+//! Lines waiting for delivery: blocks are appended at the end, read once in order, acknowledged from the front. Two disks hold them.
 //!
-//! - Positions rise with each block and are never used twice.
-//! - A block stays until it is acknowledged; space comes back a whole segment at a time.
+//! ```text
+//! append ─▶ hot ─────────────────▶ read ─▶ (packer, batch) ─▶ acknowledge
+//!            └─ settle ─▶ cold ──────┘
+//! ```
+//!
+//! Every block is born in **hot** (memory, or a directory in memory) and dies there while all is well. *Settling* copies what is in hot to **cold** (a directory
+//! on a card), makes it durable and lets go of it in hot. When that is wanted, the pipeline decides; see `pipeline/settling.rs`.
+//!
+//! - Positions rise with each block and are never used twice: the next one is behind all data and behind the cursor.
+//! - A block stays until it is acknowledged, is dropped for want of room, or its segment cannot be read. Each is counted.
 //! - Reading moves forward only. A retry is *not acknowledging*; nothing is read twice in one run.
+//! - A cold disk that fails or is full changes nothing about hot; it is tried again later.
 
-use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
 
-use crate::spool::block::{BlockBuilder, HEADER_SIZE, Header, Position};
+use crate::spool::block::{BlockBuilder, CODEC_DEFLATE, Header, Position};
+use crate::spool::cold::{Cold, ColdOptions};
+use crate::spool::cursor::Cursor;
 use crate::spool::disk::Disk;
+use crate::spool::store::{Peek, Place, Store};
+use crate::time::Now;
 
-/// Bounds of a spool, in bytes.
+/// Bounds of a spool.
 #[derive(Clone, Copy, Debug)]
 pub struct SpoolOptions {
-    /// All segments together.
-    pub size: usize,
-    /// After this many bytes the next block begins a new segment.
+    /// Bytes in hot. A block larger than all of it is taken while hot is empty.
+    pub hot_size: usize,
+    /// Bytes of a segment, in which room comes back.
     pub segment_size: usize,
+    /// What becomes of lines for which there is no room.
+    pub when_full: WhenFull,
+    /// Bounds of cold.
+    pub cold: ColdOptions,
 }
 
-/// The spool has no room until something is acknowledged.
+/// What becomes of lines for which there is no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenFull {
+    /// They wait in the input.
+    Block,
+    /// The oldest that are not on their way make room.
+    DropOldest,
+    /// They are given up themselves.
+    DropNewest,
+}
+
+/// The spool has no room until something is acknowledged or settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
 
-/// A segment that is on the disk. Its number is the position of its first block.
-#[derive(Clone, Copy, Debug)]
-struct Segment {
-    number: u64,
-    /// The position after its last block.
-    end: Position,
-    size: usize,
+/// What happened to the spool that a person should know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SpoolCounters {
+    /// Lines of earlier runs that were met, by reading or by dropping them.
+    pub found: u64,
+    /// Lines given up for want of room.
+    pub dropped_full: u64,
+    /// Lines whose segment could not be read.
+    pub dropped_damaged: u64,
+    /// Bytes cut from segments that were torn.
+    pub torn: u64,
+    /// Segments that were set aside.
+    pub damaged: u64,
+    /// Bytes written to cold.
+    pub settled: u64,
+    /// Failed attempts to settle.
+    pub cold_failures: u64,
+}
+
+/// Where a block is read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    Hot,
+    Cold,
 }
 
 /// Lines waiting for delivery.
 #[derive(Debug)]
-pub struct Spool<D> {
-    disk: D,
+pub struct Spool<D: Disk> {
     options: SpoolOptions,
-    segments: VecDeque<Segment>,
-    used: usize,
-    /// Of the next block appended.
+    hot: Store<D>,
+    cold: Option<Cold<D>>,
+    /// The next block's position.
     next: Position,
-    /// Of the next block read, and where it lies.
+    /// The first position of this run.
+    opened: Position,
+    /// The next block to read.
     read: Position,
-    read_offset: usize,
-    /// Every block before it is delivered or given up.
+    source: Source,
+    hot_place: Place,
+    cold_place: Place,
+    /// Every block before it is acknowledged.
     acknowledged: Position,
+    hot_cursor: Cursor,
+    /// Lines of this run in blocks from `read` on.
     unread_lines: u64,
+    counters: SpoolCounters,
+    /// A stored block, before it is unpacked.
+    packed: Vec<u8>,
 }
 
 impl<D: Disk> Spool<D> {
-    /// An empty spool over an empty disk.
-    pub fn new(disk: D, options: SpoolOptions) -> Spool<D> {
-        let zero = Position::default();
-        Spool {
-            disk,
+    /// What two disks hold. `head` stands at the beginning of each segment. Never fails for what it finds: see [`Spool::counters`].
+    pub fn open(hot: D, cold: Option<D>, head: &[u8], options: SpoolOptions) -> Spool<D> {
+        let mut counters = SpoolCounters::default();
+        let mut damaged = |_segment: u64, bytes: u64| {
+            counters.torn += bytes;
+            counters.damaged += 1;
+        };
+        let segment_size = options.segment_size as u64;
+        let mut hot = Store::open(hot, head.to_vec(), segment_size, &mut damaged);
+        let mut cold = cold.map(|disk| Cold::open(Store::open(disk, head.to_vec(), segment_size, &mut damaged), options.cold));
+        let hot_cursor = Cursor::load(&mut hot.disk);
+        let acknowledged = Position(hot_cursor.acknowledged().max(cold.as_ref().map_or(0, |cold| cold.cursor.acknowledged())));
+        // The cursor may be behind the data, and after a power cut before it.
+        let next = hot.end().max(cold.as_ref().map_or(Position(0), |cold| cold.store.end())).max(acknowledged);
+        if let Some(cold) = &mut cold {
+            cold.adopt(acknowledged, hot.start().is_some());
+        }
+        let mut spool = Spool {
             options,
-            segments: VecDeque::with_capacity(16),
-            used: 0,
-            next: zero,
-            read: zero,
-            read_offset: 0,
-            acknowledged: zero,
+            hot,
+            cold,
+            next,
+            opened: next,
+            read: acknowledged,
+            source: Source::Hot,
+            hot_place: Place::default(),
+            cold_place: Place::default(),
+            acknowledged,
+            hot_cursor,
             unread_lines: 0,
-        }
+            counters,
+            packed: Vec::new(),
+        };
+        // What was acknowledged and not yet forgotten.
+        _ = spool.hot.release(acknowledged);
+        _ = spool.cold.as_mut().map(|cold| cold.store.release(acknowledged));
+        spool
     }
 
-    /// Appends a block. A block larger than the whole spool goes into an empty one, so that no line waits for ever.
-    pub fn append(&mut self, block: &mut BlockBuilder, now: Duration) -> io::Result<Result<(), Full>> {
-        if self.used > 0 && self.used + block.size() > self.options.size {
-            return Ok(Err(Full));
+    /// Appends a block. On `Full` nothing has changed.
+    pub fn append(&mut self, block: &mut BlockBuilder, now: Now) -> Result<(), Full> {
+        let size = self.hot.used() + self.hot.cost(self.next, block.size());
+        let fits = self.hot.used() == 0 || size <= self.options.hot_size as u64;
+        if !fits && !self.make_room(now) {
+            if self.options.when_full != WhenFull::DropNewest || self.wants_settling(now) {
+                return Err(Full);
+            }
+            self.counters.dropped_full += u64::from(block.lines());
+            return Ok(());
         }
-        let roll = self.segments.back().is_none_or(|last| last.size + block.size() > self.options.segment_size);
-        let number = if roll { self.next.0 } else { self.segments.back().map_or(self.next.0, |last| last.number) };
-        self.disk.append(number, block.finish(self.next, now))?;
-        if roll {
-            self.segments.push_back(Segment { number, end: self.next, size: 0 });
-        }
-        let last = self.segments.back_mut().expect("a segment was just ensured");
-        last.size += block.size();
-        last.end = self.next.next();
-        self.next = last.end;
-        self.used += block.size();
+        // A directory in memory may be full or gone: as if hot were smaller.
+        self.hot.append(self.next, block.finish(self.next, now)).map_err(|_| Full)?;
+        self.next = self.next.next();
         self.unread_lines += u64::from(block.lines());
-        Ok(Ok(()))
-    }
-
-    /// The header of the next unread block.
-    pub fn peek(&self) -> io::Result<Option<Header>> {
-        let Some((segment, offset)) = self.read_place() else { return Ok(None) };
-        let mut header = [0; HEADER_SIZE];
-        self.disk.read_at(segment.number, offset, &mut header)?;
-        let header = Header::decode(&header);
-        assert_eq!(header.position, self.read, "a block stands where its position says");
-        Ok(Some(header))
-    }
-
-    /// Appends the entries of the block that `peek` showed to `out` and moves on.
-    pub fn read(&mut self, header: &Header, out: &mut Vec<u8>) -> io::Result<()> {
-        assert_eq!(header.position, self.read, "blocks are read in order");
-        let (segment, offset) = self.read_place().expect("peek showed a block");
-        let start = out.len();
-        out.resize(start + header.size, 0);
-        self.disk.read_at(segment.number, offset + HEADER_SIZE, &mut out[start..])?;
-        self.read = header.position.next();
-        self.read_offset = offset + HEADER_SIZE + header.size;
-        self.unread_lines -= u64::from(header.lines);
         Ok(())
     }
 
-    /// Every block before `end` is done with; whole segments of them are forgotten.
-    pub fn acknowledge(&mut self, end: Position) -> io::Result<()> {
+    /// With `drop_oldest` and nowhere to settle to, the oldest segment that is not on its way makes room in hot.
+    fn make_room(&mut self, now: Now) -> bool {
+        if self.options.when_full != WhenFull::DropOldest || self.wants_settling(now) {
+            return false;
+        }
+        let (read, last) = (self.read.0, self.hot.last().map(|(number, _)| number));
+        let oldest = self.hot.segments().map(|segment| segment.number).find(|number| *number >= read && Some(*number) != last);
+        oldest.is_some_and(|number| {
+            let lines = self.hot.lines_in(number, Position(number), self.opened);
+            self.count_dropped(lines);
+            self.hot.drop_segment(number).is_ok()
+        })
+    }
+
+    fn count_dropped(&mut self, (found, own): (u64, u64)) {
+        self.counters.found += found;
+        self.unread_lines -= own.min(self.unread_lines);
+        self.counters.dropped_full += found + own;
+    }
+
+    /// The next block's header, if one is there.
+    pub fn peek(&mut self) -> Option<Header> {
+        loop {
+            if let Some(cold) = self.cold.as_mut().filter(|cold| cold.store.start().is_some()) {
+                let hot_start = self.hot.start();
+                match cold.store.peek(self.read, &mut self.cold_place) {
+                    Peek::Block(header) if hot_start.is_none_or(|start| header.position < start) => {
+                        self.source = Source::Cold;
+                        return Some(self.shown(header));
+                    }
+                    Peek::Damaged(segment) => {
+                        self.lose(Source::Cold, segment);
+                        continue;
+                    }
+                    _ => {}
+                }
+            }
+            match self.hot.peek(self.read, &mut self.hot_place) {
+                Peek::Block(header) => {
+                    self.source = Source::Hot;
+                    return Some(self.shown(header));
+                }
+                Peek::Damaged(segment) => self.lose(Source::Hot, segment),
+                Peek::Nothing => return None,
+            }
+        }
+    }
+
+    /// The monotonic clock of another process means nothing here: what it left has waited long enough.
+    fn shown(&self, mut header: Header) -> Header {
+        if header.position < self.opened {
+            header.accepted.mono = Duration::ZERO;
+        }
+        header
+    }
+
+    /// Appends the entries of the block that `peek` showed to `out`. An error means that they cannot be read: the spool has given them up, so `peek` again.
+    pub fn read(&mut self, header: &Header, out: &mut Vec<u8>) -> io::Result<()> {
+        let (store, place) = match (self.source, &mut self.cold) {
+            (Source::Cold, Some(cold)) => (&mut cold.store, &mut self.cold_place),
+            _ => (&mut self.hot, &mut self.hot_place),
+        };
+        let segment = place.segment();
+        let result = if header.codec == CODEC_DEFLATE {
+            self.packed.clear();
+            let unpack = |packed: &[u8], out: &mut Vec<u8>| match &mut self.cold {
+                Some(cold) => cold.codec.unpack(packed, header.plain_size, out),
+                None => Err(io::ErrorKind::InvalidData.into()),
+            };
+            match store.read(header, place, &mut self.packed) {
+                Ok(()) => unpack(&self.packed, out),
+                Err(error) => Err(error),
+            }
+        } else {
+            store.read(header, place, out)
+        };
+        if let Err(error) = result {
+            self.lose(self.source, segment);
+            return Err(error);
+        }
+        self.read = header.position.next();
+        if header.position < self.opened {
+            self.counters.found += u64::from(header.lines);
+        } else {
+            self.unread_lines -= u64::from(header.lines);
+        }
+        Ok(())
+    }
+
+    /// A segment that cannot be read is kept aside, and its unread lines are given up.
+    fn lose(&mut self, source: Source, segment: u64) {
+        match (source, &mut self.cold) {
+            (Source::Cold, Some(cold)) => cold.lose(segment),
+            _ => self.hot.set_aside(segment),
+        }
+        self.counters.damaged += 1;
+        let left = self.count_unread();
+        self.counters.dropped_damaged += self.unread_lines.saturating_sub(left);
+        self.unread_lines = left;
+    }
+
+    /// Lines of this run that are still to be read, counted anew.
+    fn count_unread(&mut self) -> u64 {
+        let (from, mut lines) = (self.read.max(self.opened), 0);
+        let hot_start = self.hot.start().map_or(u64::MAX, |start| start.0);
+        if let Some(cold) = &mut self.cold {
+            let numbers: Vec<u64> = cold.store.segments().map(|segment| segment.number).collect();
+            lines += numbers.into_iter().map(|number| cold.store.lines_between(number, from, Position(hot_start))).sum::<u64>();
+        }
+        let numbers: Vec<u64> = self.hot.segments().map(|segment| segment.number).collect();
+        lines + numbers.into_iter().map(|number| self.hot.lines_in(number, from, from).1).sum::<u64>()
+    }
+
+    /// Every block before `end` has been delivered or given up.
+    pub fn acknowledge(&mut self, end: Position, now: Now) {
         assert!(self.acknowledged <= end, "acknowledgement never goes back");
         assert!(end <= self.read, "only what was read can be acknowledged");
-        self.acknowledged = end;
-        while let Some(first) = self.segments.front().copied().filter(|first| first.end <= end) {
-            self.segments.pop_front();
-            self.used -= first.size;
-            self.disk.remove(first.number)?;
+        if end == self.acknowledged {
+            return;
         }
-        Ok(())
+        self.acknowledged = end;
+        // The cursor is a hint: what cannot be written costs duplicates after the next start.
+        _ = self.hot_cursor.store(&mut self.hot.disk, end, None);
+        _ = self.hot.release(end);
+        if let Some(cold) = &mut self.cold {
+            cold.acknowledge(end, now);
+        }
     }
 
-    /// The position of the next block to be read.
+    /// The next block that will be read. Acknowledging it acknowledges everything that was read.
     pub fn read_position(&self) -> Position {
         self.read
     }
 
-    /// Lines that were not read yet.
+    /// Lines of this run that have not been read.
     pub fn unread_lines(&self) -> u64 {
         self.unread_lines
     }
 
-    /// Bytes of all segments.
-    pub fn used(&self) -> usize {
-        self.used
+    /// Bytes in both disks.
+    pub fn used(&self) -> u64 {
+        self.hot.used() + self.cold.as_ref().map_or(0, |cold| cold.store.used())
     }
 
-    fn read_place(&self) -> Option<(Segment, usize)> {
-        let segment = self.segments.iter().find(|segment| segment.number <= self.read.0 && self.read < segment.end)?;
-        Some((*segment, if segment.number == self.read.0 { 0 } else { self.read_offset }))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::spool::block::entries;
-    use crate::spool::disk::RamDisk;
-
-    fn spool(size: usize, segment_size: usize) -> Spool<RamDisk> {
-        Spool::new(RamDisk::new(segment_size), SpoolOptions { size, segment_size })
+    /// What happened.
+    pub fn counters(&self) -> &SpoolCounters {
+        &self.counters
     }
 
-    fn block(lines: &[&str]) -> BlockBuilder {
-        let mut block = BlockBuilder::new(1000);
-        for line in lines {
-            block.push("k", line.as_bytes());
+    /// The cold disk, where there is one.
+    pub fn cold(&self) -> Option<&Cold<D>> {
+        self.cold.as_ref()
+    }
+
+    /// Whether something is in hot only and there is a cold disk that may take it.
+    fn wants_settling(&self, now: Now) -> bool {
+        self.cold.as_ref().is_some_and(|cold| cold.settled < self.next && cold.until(now).is_none())
+    }
+
+    /// When the oldest line that is in hot only was accepted, and the bytes in hot; None when there is none, or no cold disk.
+    pub fn unsettled(&mut self) -> Option<(Duration, u64)> {
+        let settled = self.cold.as_ref()?.settled;
+        if settled >= self.next {
+            return None;
         }
-        block
-    }
-
-    fn read_all(spool: &mut Spool<RamDisk>) -> Vec<String> {
-        let mut lines = Vec::new();
-        while let Some(header) = spool.peek().unwrap() {
-            let mut out = Vec::new();
-            spool.read(&header, &mut out).unwrap();
-            lines.extend(entries(&out, 0).map(|e| String::from_utf8_lossy(&out[e.line_start as usize..][..e.line_size as usize]).into_owned()));
-        }
-        lines
-    }
-
-    #[test]
-    fn blocks_come_out_once_and_in_order_across_segments() {
-        let mut spool = spool(10_000, 100);
-        for i in 0..50 {
-            spool.append(&mut block(&[&format!("m v={i}"), &format!("n v={i}")]), Duration::ZERO).unwrap().unwrap();
-        }
-        assert_eq!(spool.unread_lines(), 100);
-        let want: Vec<String> = (0..50).flat_map(|i| [format!("m v={i}"), format!("n v={i}")]).collect();
-        assert_eq!(read_all(&mut spool), want);
-        assert_eq!((spool.unread_lines(), read_all(&mut spool).len()), (0, 0));
-    }
-
-    #[test]
-    fn a_reader_that_caught_up_goes_on_in_the_same_segment() {
-        let mut spool = spool(10_000, 1_000);
-        for i in 0..40 {
-            let line = format!("m v={i}");
-            spool.append(&mut block(&[&line]), Duration::ZERO).unwrap().unwrap();
-            assert_eq!(read_all(&mut spool), [line]);
+        match self.hot.peek(settled, &mut Place::default()) {
+            Peek::Block(header) => Some((self.shown(header).accepted.mono, self.hot.used())),
+            _ => None,
         }
     }
 
-    #[test]
-    fn a_full_spool_says_so_and_has_room_again_once_a_segment_is_acknowledged() {
-        let mut spool = spool(500, 100);
-        let mut accepted = 0;
-        while spool.append(&mut block(&["m v=1"]), Duration::ZERO).unwrap().is_ok() {
-            accepted += 1;
-        }
-        assert!(spool.used() <= 500 && accepted > 5);
-        read_all(&mut spool);
-        spool.acknowledge(Position(1)).unwrap();
-        assert_eq!(spool.append(&mut block(&["m v=1"]), Duration::ZERO).unwrap(), Err(Full), "one block of a segment frees nothing");
-        spool.acknowledge(spool.read_position()).unwrap();
-        assert_eq!(spool.used(), 0);
-        assert_eq!(spool.append(&mut block(&["m v=1"]), Duration::ZERO).unwrap(), Ok(()));
+    /// Whether every line is durable or acknowledged.
+    pub fn is_settled(&self) -> bool {
+        self.cold.as_ref().is_some_and(|cold| cold.settled >= self.next)
     }
 
-    #[test]
-    fn a_line_larger_than_the_whole_spool_goes_into_an_empty_one() {
-        let mut spool = spool(100, 50);
-        let long = "x".repeat(900);
-        assert_eq!(spool.append(&mut block(&[&long]), Duration::ZERO).unwrap(), Ok(()));
-        assert_eq!(spool.append(&mut block(&["m v=1"]), Duration::ZERO).unwrap(), Err(Full));
-        assert_eq!(read_all(&mut spool), [long]);
+    /// Copies what is in hot only to cold, as much as fits one segment, and gives what makes it durable: wait for it outside of any lock, then call
+    /// [`Spool::settled`]. None when there is nothing to do, or cold cannot take it now.
+    pub fn begin_settle(&mut self, now: Now) -> Option<D::Sync> {
+        let Spool { options, hot, cold, read, opened, counters, .. } = self;
+        let cold = cold.as_mut()?;
+        let mut lines = (0, 0);
+        let sync = cold.begin_settle(hot, now, options.when_full == WhenFull::DropOldest, *read, *opened, &mut lines, counters);
+        self.count_dropped(lines);
+        sync
+    }
+
+    /// What became of the last [`Spool::begin_settle`].
+    pub fn settled(&mut self, now: Now, result: io::Result<()>) {
+        let Some(cold) = &mut self.cold else { return };
+        match cold.settled(now, result) {
+            Ok(end) => _ = self.hot.release(end),
+            Err(_) => self.counters.cold_failures += 1,
+        }
+    }
+
+    /// Forgets the lines of this run: whoever sent them keeps them and offers them again.
+    pub fn take_back(&mut self) {
+        _ = self.hot.cut(self.opened);
+        if let Some(cold) = &mut self.cold {
+            _ = cold.store.cut(self.opened);
+        }
+        self.unread_lines = 0;
+    }
+
+    /// The orderly end: the cursors know all that this run knows. `next_attempt` is when the endpoint should be asked again.
+    pub fn close(&mut self, next_attempt: Option<Duration>) {
+        _ = self.hot_cursor.store(&mut self.hot.disk, self.acknowledged, next_attempt);
+        if let Some(cold) = &mut self.cold {
+            _ = cold.cursor.store(&mut cold.store.disk, self.acknowledged, next_attempt);
+        }
+    }
+
+    /// When the endpoint should be asked again, on the wall clock, as the run before left it.
+    pub fn next_attempt(&self) -> Option<Duration> {
+        self.cold.as_ref().and_then(|cold| cold.cursor.next_attempt()).or(self.hot_cursor.next_attempt())
+    }
+
+    /// Gives the disks back, as they are.
+    pub fn into_disks(self) -> (D, Option<D>) {
+        (self.hot.disk, self.cold.map(|cold| cold.store.disk))
     }
 }

@@ -1,0 +1,68 @@
+//! When what is in hot settles on the cold disk: not while all is well, and not more often than the card can bear while it is not.
+//!
+//! | when | how often |
+//! |---|---|
+//! | `sync = "always"`, hot is full, the input has ended or a third of the deadline is left | at once |
+//! | nothing was stored since a send failed, or a line waited `sync_after` beyond its flush | every 10 s, or for 128 KiB |
+
+use std::io;
+use std::time::Duration;
+
+use super::{Pipeline, earlier};
+use crate::spool::disk::Disk;
+use crate::time::{Deadline, Now};
+
+/// While behind, hot settles no more often than this,
+const INTERVAL: Duration = Duration::from_secs(10);
+/// unless it holds this much.
+const SIZE: u64 = 128 << 10;
+
+impl<D: Disk> Pipeline<D> {
+    /// Whether `begin_settle` is to be called now.
+    pub(super) fn wants_settling(&mut self, now: Now) -> bool {
+        let idle = self.spool.cold().is_some_and(|cold| !cold.is_settling() && cold.until(now).is_none());
+        idle && self.settling_due(now).is_some_and(|due| due.passed(now))
+    }
+
+    /// When hot is to settle; None when nothing is in it alone.
+    pub(super) fn settling_due(&mut self, now: Now) -> Option<Deadline> {
+        let cold_until = self.spool.cold()?.until(now);
+        let (since, size) = self.spool.unsettled()?;
+        let at_once = Some(Deadline(now.mono));
+        // Refused lines are offered again: they are never stored.
+        let refused = self.options.deadline.is_some() && self.refusal().is_some();
+        let overdue = Deadline(since + self.options.sync_after);
+        let behind = !refused && (self.failure().is_some() || self.left_alone.is_some());
+        let paced = match self.settled_at {
+            Some(at) if size < SIZE => Deadline(at + INTERVAL),
+            _ => Deadline(now.mono),
+        };
+        let due = if self.options.sync_always || self.pressed || (self.closing.is_some() && self.options.deadline.is_none()) {
+            at_once
+        } else if behind {
+            Some(paced)
+        } else {
+            Some(overdue.max(paced))
+        };
+        let late = self.options.deadline.filter(|_| !refused).map(|deadline| Deadline(self.started + (deadline.0.saturating_sub(self.started)) * 2 / 3));
+        let due = earlier(due, late);
+        // A disk that failed is left alone for a while.
+        cold_until.map_or(due, |until| due.max(Some(until)))
+    }
+
+    /// Copies what is in hot only to the cold disk. Wait for what it gives outside of the lock, then call `settled`; None when there is nothing to wait for.
+    pub fn begin_settle(&mut self, now: Now) -> Option<D::Sync> {
+        self.settled_at = Some(now.mono);
+        self.spool.begin_settle(now)
+    }
+
+    /// What became of the last `begin_settle`.
+    pub fn settled(&mut self, now: Now, result: io::Result<()>) {
+        self.spool.settled(now, result);
+    }
+
+    /// Whether the input has to wait until what was accepted is durable (`sync = "always"`). A cold disk that fails makes nobody wait.
+    pub fn holds_input(&self, now: Now) -> bool {
+        self.options.sync_always && !self.spool.is_settled() && self.spool.cold().is_some_and(|cold| cold.until(now).is_none())
+    }
+}

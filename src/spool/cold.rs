@@ -1,0 +1,272 @@
+//! The cold half of a spool: what was settled, what is being settled, and what to do when the disk fails or is full.
+//!
+//! ```text
+//! begin_settle: copy blocks from hot (packed where that halves them), one segment at most ─▶ the caller waits for the sync, outside of any lock
+//! settled:      Ok ─▶ they may go from hot        Err ─▶ that segment takes no more, the next attempt begins another one
+//! ```
+//!
+//! - After a failed sync nothing is synced through that descriptor again: what it covered is still in hot.
+//! - It never takes more than `size` bytes, nor the last `min_free` of the file system.
+//! - A failure is told and tried again after [`RETRY`]; meanwhile the spool runs on hot alone.
+
+use std::io;
+use std::time::Duration;
+
+use crate::spool::block::{CODEC_DEFLATE, Position};
+use crate::spool::codec::Codec;
+use crate::spool::cursor::Cursor;
+use crate::spool::disk::{Disk, PendingSync};
+use crate::spool::spool::SpoolCounters;
+use crate::spool::store::{Peek, Place, Store};
+use crate::time::{Deadline, Now};
+
+/// How long a disk that failed is left alone.
+const RETRY: Duration = Duration::from_secs(10);
+/// How often the cursor is written though no segment went.
+const CURSOR_EVERY: Duration = Duration::from_secs(60);
+
+/// Bounds of a cold disk.
+#[derive(Clone, Copy, Debug)]
+pub struct ColdOptions {
+    /// Bytes of everything in its directory.
+    pub size: u64,
+    /// Per cent of the file system that are left free.
+    pub min_free: u8,
+}
+
+/// How a cold disk is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ColdState {
+    /// It took what it was given last.
+    Good,
+    /// It has no room.
+    Full,
+    /// It failed, and why.
+    Failed(String),
+}
+
+/// What is on its way to being durable.
+#[derive(Clone, Copy, Debug)]
+struct Settling {
+    /// Behind the last block that was copied.
+    end: Position,
+    segment: u64,
+    /// What the segment held before, all of it durable.
+    size_before: u64,
+    end_before: Position,
+}
+
+/// The cold half of a spool.
+#[derive(Debug)]
+pub struct Cold<D: Disk> {
+    pub(super) store: Store<D>,
+    pub(super) codec: Codec,
+    pub(super) cursor: Cursor,
+    /// Every block before it is durable here, or acknowledged.
+    pub(super) settled: Position,
+    options: ColdOptions,
+    settling: Option<Settling>,
+    state: ColdState,
+    /// It is left alone until then.
+    until: Option<Deadline>,
+    cursor_due: Deadline,
+    plain: Vec<u8>,
+    packed: Vec<u8>,
+}
+
+impl<D: Disk> Cold<D> {
+    pub(super) fn open(mut store: Store<D>, options: ColdOptions) -> Cold<D> {
+        let cursor = Cursor::load(&mut store.disk);
+        Cold {
+            store,
+            codec: Codec::new(),
+            cursor,
+            settled: Position(0),
+            options,
+            settling: None,
+            state: ColdState::Good,
+            until: None,
+            cursor_due: Deadline(CURSOR_EVERY),
+            plain: Vec::new(),
+            packed: Vec::new(),
+        }
+    }
+
+    /// Takes over what was found. Where hot survived as well, what is here may not be durable yet, so it is made so before hot may let go of it.
+    pub(super) fn adopt(&mut self, acknowledged: Position, hot_survived: bool) {
+        if let Some((segment, _)) = self.store.last().filter(|_| hot_survived)
+            && self.store.disk.begin_sync(segment).and_then(PendingSync::wait).is_err()
+        {
+            self.store.set_aside(segment);
+        }
+        self.settled = self.store.end().max(acknowledged);
+    }
+
+    /// How it is.
+    pub fn state(&self) -> &ColdState {
+        &self.state
+    }
+
+    /// Bytes in it.
+    pub fn used(&self) -> u64 {
+        self.store.used()
+    }
+
+    /// When it is worth another attempt after it failed or was full; None when it is now.
+    pub fn until(&self, now: Now) -> Option<Deadline> {
+        self.until.filter(|until| !until.passed(now))
+    }
+
+    /// Whether a sync is waited for.
+    pub fn is_settling(&self) -> bool {
+        self.settling.is_some()
+    }
+
+    pub(super) fn lose(&mut self, segment: u64) {
+        self.store.set_aside(segment);
+    }
+
+    pub(super) fn acknowledge(&mut self, end: Position, now: Now) {
+        self.settled = self.settled.max(end);
+        let goes = self.store.would_release(end);
+        if goes || (self.cursor_due.passed(now) && self.cursor.acknowledged() < end.0) {
+            self.cursor_due = Deadline(now.mono + CURSOR_EVERY);
+            // Before the segment goes: a cursor that is behind costs duplicates, never lines.
+            _ = self.cursor.store(&mut self.store.disk, end, None);
+        }
+        if goes {
+            _ = self.store.release(end);
+            if self.state == ColdState::Full {
+                (self.state, self.until) = (ColdState::Good, None);
+            }
+        }
+    }
+
+    /// See [`crate::spool::spool::Spool::begin_settle`]. `dropped` counts lines that had to make room.
+    #[allow(clippy::too_many_arguments, reason = "the two halves of one thing")]
+    pub(super) fn begin_settle(
+        &mut self,
+        hot: &mut Store<D>,
+        now: Now,
+        drop_oldest: bool,
+        read: Position,
+        opened: Position,
+        dropped: &mut (u64, u64),
+        counters: &mut SpoolCounters,
+    ) -> Option<D::Sync> {
+        if self.settling.is_some() || self.until(now).is_some() {
+            return None;
+        }
+        self.until = None;
+        let (mut place, mut end, mut began) = (Place::default(), self.settled, None::<Settling>);
+        loop {
+            let Peek::Block(mut header) = hot.peek(end, &mut place) else { break };
+            self.plain.clear();
+            if hot.read(&header, &mut place, &mut self.plain).is_err() {
+                // Reading it for delivery will find the same and give it up.
+                self.until = Some(Deadline(now.mono + RETRY));
+                break;
+            }
+            let packed = self.codec.pack(&self.plain, &mut self.packed);
+            if packed {
+                (header.size, header.codec) = (self.packed.len(), CODEC_DEFLATE);
+            } else {
+                std::mem::swap(&mut self.plain, &mut self.packed);
+            }
+            let size = header.block_size();
+            if began.is_some() && self.store.rolls(header.position, size) {
+                break;
+            }
+            if !self.ensure_room(self.store.cost(header.position, size), drop_oldest, read, opened, dropped) {
+                (self.state, self.until) = (ColdState::Full, Some(Deadline(now.mono + RETRY)));
+                break;
+            }
+            let before = self.store.last().filter(|_| !self.store.rolls(header.position, size));
+            let head = header.seal(&self.packed);
+            self.plain.clear();
+            self.plain.extend_from_slice(&head);
+            self.plain.extend_from_slice(&self.packed);
+            if let Err(error) = self.store.append(header.position, &self.plain) {
+                self.failed(now, &error, counters);
+                break;
+            }
+            counters.settled += size as u64;
+            end = header.position.next();
+            let segment = self.store.last().map_or(header.position.0, |(number, _)| number);
+            let fresh = Settling { end, segment, size_before: before.map_or(0, |(_, size)| size), end_before: header.position };
+            began = Some(Settling { end, ..began.unwrap_or(fresh) });
+        }
+        let began = began?;
+        match self.store.disk.begin_sync(began.segment) {
+            Ok(sync) => {
+                self.settling = Some(began);
+                Some(sync)
+            }
+            Err(error) => {
+                self.undo(began);
+                self.failed(now, &error, counters);
+                None
+            }
+        }
+    }
+
+    /// The end of what became durable.
+    pub(super) fn settled(&mut self, now: Now, result: io::Result<()>) -> io::Result<Position> {
+        let Some(settling) = self.settling.take() else { return Ok(self.settled) };
+        match result {
+            Ok(()) => {
+                self.settled = self.settled.max(settling.end);
+                if self.until.is_none() {
+                    self.state = ColdState::Good;
+                }
+                Ok(self.settled)
+            }
+            Err(error) => {
+                self.undo(settling);
+                self.state = ColdState::Failed(error.to_string());
+                self.until = Some(Deadline(now.mono + RETRY));
+                Err(error)
+            }
+        }
+    }
+
+    /// What was copied is not trusted; what the segment held before is.
+    fn undo(&mut self, settling: Settling) {
+        self.store.seal(settling.segment, settling.size_before, settling.end_before);
+    }
+
+    fn failed(&mut self, now: Now, error: &io::Error, counters: &mut SpoolCounters) {
+        use io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+        let full = matches!(error.kind(), StorageFull | QuotaExceeded | ReadOnlyFilesystem);
+        self.state = if full { ColdState::Full } else { ColdState::Failed(error.to_string()) };
+        self.until = Some(Deadline(now.mono + RETRY));
+        counters.cold_failures += 1;
+    }
+
+    /// Whether `cost` bytes more fit, after the oldest segments that are not on their way made room where that is allowed.
+    fn ensure_room(&mut self, cost: u64, drop_oldest: bool, read: Position, opened: Position, dropped: &mut (u64, u64)) -> bool {
+        loop {
+            if self.has_room(cost) {
+                return true;
+            }
+            let last = self.store.last().map(|(number, _)| number);
+            let oldest = self.store.segments().map(|segment| segment.number).find(|number| *number >= read.0 && Some(*number) != last);
+            let Some(oldest) = oldest.filter(|_| drop_oldest) else { return false };
+            let lines = self.store.lines_in(oldest, Position(oldest), opened);
+            if self.store.drop_segment(oldest).is_err() {
+                return false;
+            }
+            (dropped.0, dropped.1) = (dropped.0 + lines.0, dropped.1 + lines.1);
+        }
+    }
+
+    fn has_room(&self, cost: u64) -> bool {
+        let within = self.store.used() + self.store.disk.used_elsewhere() + cost <= self.options.size;
+        let free = match self.store.disk.free() {
+            Ok(Some(free)) => free.available.saturating_sub(cost) >= free.total / 100 * u64::from(self.options.min_free),
+            // Nobody can say: the write will.
+            Ok(None) | Err(_) => true,
+        };
+        within && free
+    }
+}
