@@ -132,7 +132,7 @@ impl<D: Disk> Pipeline<D> {
 
     /// Appends a block to the spool. From here on its lines are accepted: each is delivered, waiting, or counted by the reason for which it was given up.
     pub fn accept(&mut self, now: Now, block: &mut BlockBuilder) -> io::Result<Result<(), Full>> {
-        let result = self.spool.append(block, now.mono)?;
+        let result = self.spool.append(block, now)?;
         match result {
             Ok(()) => self.counters.accepted += u64::from(block.lines()),
             Err(Full) => self.pressed = true,
