@@ -101,7 +101,9 @@ pub const CONFIG_FILES_MAX: usize = 1000;
 pub const CONFIG_DEPTH_MAX: usize = 8;
 
 /// Bytes of a block before its lines. The format stands at the head of `spool/block.rs`.
-pub const BLOCK_HEADER_SIZE: usize = 24;
+pub const BLOCK_HEADER_SIZE: usize = 48;
+/// Lines in one block, so that an index of them has a bound however short they are.
+pub const BLOCK_LINES_MAX: u32 = 1024;
 /// Bytes of a line's entry in a block before its key.
 pub const BLOCK_ENTRY_HEADER_SIZE: usize = 6;
 
@@ -109,6 +111,9 @@ pub const BLOCK_ENTRY_HEADER_SIZE: usize = 6;
 pub const fn block_size_max(line_size: usize) -> usize {
     BLOCK_SIZE + BLOCK_ENTRY_HEADER_SIZE + PARTITION_KEY_SIZE_MAX + line_size + STAMP_SIZE_MAX
 }
+
+/// Bytes of a destination (region, stream, endpoint) in a segment's header: a stream's name, a region and a long URL.
+pub const STREAM_ID_SIZE_MAX: usize = 2 << 10;
 
 // A default line must fit a default record, and a default record's lines a default request.
 const _: () = assert!(LINE_SIZE + STAMP_SIZE_MAX + 1 + PARTITION_KEY_SIZE_MAX <= REQUEST_SIZE);

@@ -181,7 +181,7 @@ mod tests {
         intake.end(Tail::Reject);
         let (mut lines, mut rejected) = (Vec::new(), Vec::new());
         while intake.next_block(NOW, &mut |rejection| rejected.push((rejection.reason, text(rejection.line)))) {
-            let block = intake.block().finish(Position(0), NOW.mono).to_vec();
+            let block = intake.block().finish(Position(0), NOW).to_vec();
             let part = |start: u32, size: usize| text(&block[start as usize..][..size]);
             lines.extend(entries(&block, HEADER_SIZE).map(|e| (part(e.key_start, e.key_size.into()), part(e.line_start, e.line_size as usize))));
         }

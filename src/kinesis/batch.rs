@@ -144,6 +144,11 @@ impl Batch {
         self.records.iter().map(|record| u64::from(record.lines)).sum()
     }
 
+    /// Of these, lines in records whose first line stands in a block from `position` on.
+    pub fn lines_from(&self, position: Position) -> u64 {
+        self.records.iter().filter(|record| record.first >= position).map(|record| u64::from(record.lines)).sum()
+    }
+
     /// The first block of which an open record holds a line.
     pub fn first(&self) -> Option<Position> {
         self.records.iter().map(|record| record.first).min()

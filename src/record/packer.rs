@@ -80,7 +80,7 @@ impl Packer {
     /// Whether a block may be taken now.
     pub fn takes(&self, header: &Header) -> bool {
         !self.draining
-            && self.buffer.len() + header.size <= self.options.buffer
+            && self.buffer.len() + header.plain_size <= self.options.buffer
             && self.lines.len() + header.lines as usize <= lines_max(self.options.buffer)
             && !(self.options.pack == Pack::Metric && self.lines.len() >= RECORDS_MAX)
     }
@@ -89,7 +89,7 @@ impl Packer {
     pub fn take<E>(&mut self, header: &Header, read: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Result<(), E> {
         debug_assert!(self.takes(header));
         if self.lines.is_empty() {
-            self.oldest = header.accepted;
+            self.oldest = header.accepted.mono;
         }
         let start = self.buffer.len();
         read(&mut self.buffer)?;
@@ -100,6 +100,11 @@ impl Packer {
     /// Lines that have not left.
     pub fn lines(&self) -> u64 {
         (self.lines.len() - self.left) as u64
+    }
+
+    /// Of these, lines of blocks from `position` on.
+    pub fn lines_from(&self, position: Position) -> u64 {
+        self.lines[self.left..].iter().filter(|line| line.position >= position).count() as u64
     }
 
     /// The first block of which a line has not left.
@@ -209,7 +214,7 @@ mod tests {
         for (key, line) in lines {
             block.push(key, line.as_bytes());
         }
-        let bytes = block.finish(Position(position), accepted).to_vec();
+        let bytes = block.finish(Position(position), Now { mono: accepted, ..NOW }).to_vec();
         let header = Header::decode(bytes[..HEADER_SIZE].try_into().unwrap());
         assert!(packer.takes(&header));
         let read = |out: &mut Vec<u8>| -> Result<(), ()> {
@@ -306,7 +311,7 @@ mod tests {
     #[test]
     fn the_index_of_lines_has_a_bound_however_short_they_are() {
         let mut packer = packer(Pack::Lines, 1000);
-        let header = Header { size: 10, lines: BLOCK_LINES_MAX, position: Position(0), accepted: NOW.mono };
+        let header = Header { size: 10, plain_size: 10, lines: BLOCK_LINES_MAX, position: Position(0), accepted: NOW, codec: 0 };
         let short = vec![("", ""); BLOCK_LINES_MAX as usize];
         for position in 0..4 {
             take(&mut packer, position, NOW.mono, &short);

@@ -1,20 +1,30 @@
 //! A block: the lines that one read of the input brought, each with its partition key. The unit in which lines are accepted, read back and acknowledged.
 //!
 //! ```text
-//! block   = size u32 | lines u32 | position u64 | accepted u64 | entry …        (little-endian; size counts the entries only)
+//! block   = header (48 bytes) | data                                              everything little-endian
+//! header  = crc u32           CRC-32C over the rest of the header and the data
+//!         | size u32          bytes of the data as it is stored
+//!         | plain size u32    bytes of the entries, once unpacked
+//!         | lines u32         1 … 1024
+//!         | position u64      where the block stands in the spool
+//!         | mono u64          when it was accepted: milliseconds since the start of the process that accepted it
+//!         | wall u64          the same since the Unix epoch, as the system believed it then
+//!         | codec u8          0: the data is the entries; 1: it is their raw DEFLATE stream, see `spool/codec.rs`
+//!         | zero 7 bytes
+//! entries = entry …
 //! entry   = key size u16 | line size u32 | key | line                            key size 0xFFFF: the key of the entry before
 //! ```
 //!
-//! `accepted` is the monotonic time of acceptance in milliseconds. An empty key means that each record draws one of its own (`random`).
-//! A block never leaves this process's memory yet, so it has neither checksum nor version; both come with the segment files.
+//! An empty key means that each record draws one of its own (`random`). The same bytes lie in memory and in a segment file (`spool/segment.rs`).
 
 use std::time::Duration;
 
-pub use crate::limits::{BLOCK_ENTRY_HEADER_SIZE as ENTRY_HEADER_SIZE, BLOCK_HEADER_SIZE as HEADER_SIZE};
-use crate::limits::{BLOCK_SIZE, PARTITION_KEY_SIZE_MAX, block_size_max};
+pub use crate::limits::{BLOCK_ENTRY_HEADER_SIZE as ENTRY_HEADER_SIZE, BLOCK_HEADER_SIZE as HEADER_SIZE, BLOCK_LINES_MAX};
+use crate::limits::{BLOCK_SIZE, LINE_SIZE_MAX, PARTITION_KEY_SIZE_MAX, block_size_max};
+use crate::time::Now;
 
-/// Lines in one block, so that an index of them has a bound however short they are.
-pub const BLOCK_LINES_MAX: u32 = 1024;
+/// Bytes of the entries of one block at most, whatever the configuration was when it was accepted.
+pub const PLAIN_SIZE_MAX: usize = block_size_max(LINE_SIZE_MAX) - HEADER_SIZE;
 const SAME_KEY: u16 = u16::MAX;
 
 const _: () = assert!(PARTITION_KEY_SIZE_MAX < SAME_KEY as usize);
@@ -88,12 +98,11 @@ impl BlockBuilder {
     }
 
     /// The block's bytes, with its header filled in.
-    pub fn finish(&mut self, position: Position, accepted: Duration) -> &[u8] {
-        let size = u32::try_from(self.buffer.len() - HEADER_SIZE).expect("a block is far below 4 GiB");
-        self.buffer[0..4].copy_from_slice(&size.to_le_bytes());
-        self.buffer[4..8].copy_from_slice(&self.lines.to_le_bytes());
-        self.buffer[8..16].copy_from_slice(&position.0.to_le_bytes());
-        self.buffer[16..24].copy_from_slice(&u64::try_from(accepted.as_millis()).unwrap_or(u64::MAX).to_le_bytes());
+    pub fn finish(&mut self, position: Position, now: Now) -> &[u8] {
+        let size = self.buffer.len() - HEADER_SIZE;
+        let header = Header { size, plain_size: size, lines: self.lines, position, accepted: now, codec: CODEC_PLAIN };
+        let bytes = header.seal(&self.buffer[HEADER_SIZE..]);
+        self.buffer[..HEADER_SIZE].copy_from_slice(&bytes);
         &self.buffer
     }
 
@@ -106,30 +115,88 @@ impl BlockBuilder {
     }
 }
 
+/// The data is the entries.
+pub const CODEC_PLAIN: u8 = 0;
+/// The data is a raw DEFLATE stream of the entries.
+pub const CODEC_DEFLATE: u8 = 1;
+
 /// The decoded header of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// Bytes of the entries.
+    /// Bytes of the data as it is stored.
     pub size: usize,
+    /// Bytes of the entries once unpacked.
+    pub plain_size: usize,
     /// Lines in them.
     pub lines: u32,
     /// Where the block stands.
     pub position: Position,
-    /// When it was accepted, on the monotonic clock.
-    pub accepted: Duration,
+    /// When it was accepted, in whole milliseconds. `mono` is that of the process which accepted it.
+    pub accepted: Now,
+    /// [`CODEC_PLAIN`] or [`CODEC_DEFLATE`].
+    pub codec: u8,
 }
 
 impl Header {
-    /// Reads what `finish` wrote.
+    /// Reads what [`Header::seal`] wrote. It says nothing about what is true: ask [`Header::is_possible`] and [`covers`].
     pub fn decode(bytes: &[u8; HEADER_SIZE]) -> Header {
-        let (sizes, rest) = bytes.split_at(8);
         Header {
-            size: le(&sizes[..4]) as usize,
-            lines: le(&sizes[4..]) as u32,
-            position: Position(le(&rest[..8])),
-            accepted: Duration::from_millis(le(&rest[8..])),
+            size: le(&bytes[4..8]) as usize,
+            plain_size: le(&bytes[8..12]) as usize,
+            lines: le(&bytes[12..16]) as u32,
+            position: Position(le(&bytes[16..24])),
+            accepted: Now { mono: Duration::from_millis(le(&bytes[24..32])), wall: Duration::from_millis(le(&bytes[32..40])) },
+            codec: bytes[40],
         }
     }
+
+    /// The header's bytes in front of this data, checksum included. Also how a block gets another codec: change `size` and `codec`, seal it with the new data.
+    pub fn seal(&self, data: &[u8]) -> [u8; HEADER_SIZE] {
+        assert_eq!(self.size, data.len(), "a header says how much data follows");
+        assert!(self.is_possible(), "only what can be read back is written");
+        let mut bytes = [0; HEADER_SIZE];
+        let u32_of = |size: usize| u32::try_from(size).expect("a block is far below 4 GiB").to_le_bytes();
+        bytes[4..8].copy_from_slice(&u32_of(self.size));
+        bytes[8..12].copy_from_slice(&u32_of(self.plain_size));
+        bytes[12..16].copy_from_slice(&self.lines.to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.position.0.to_le_bytes());
+        bytes[24..32].copy_from_slice(&millis(self.accepted.mono).to_le_bytes());
+        bytes[32..40].copy_from_slice(&millis(self.accepted.wall).to_le_bytes());
+        bytes[40] = self.codec;
+        let crc = crc32c::crc32c_append(checksum_of_header(&bytes), data);
+        bytes[..4].copy_from_slice(&crc.to_le_bytes());
+        bytes
+    }
+
+    /// Whether such a block can be: its sizes are within bounds and agree, its codec is known. Checked before anything is allocated for it.
+    pub fn is_possible(&self) -> bool {
+        let sizes = match self.codec {
+            CODEC_PLAIN => self.size == self.plain_size,
+            CODEC_DEFLATE => self.size < self.plain_size,
+            _ => false,
+        };
+        sizes && self.plain_size <= PLAIN_SIZE_MAX && (1..=BLOCK_LINES_MAX).contains(&self.lines)
+    }
+
+    /// Bytes of the whole block.
+    pub fn block_size(&self) -> usize {
+        HEADER_SIZE + self.size
+    }
+}
+
+/// The checksum that stands in a header.
+pub fn checksum(header: &[u8; HEADER_SIZE]) -> u32 {
+    le(&header[..4]) as u32
+}
+
+/// Where the checksum of a block begins: `crc32c_append` the data, in any pieces, and compare with [`checksum`].
+pub fn checksum_of_header(header: &[u8; HEADER_SIZE]) -> u32 {
+    crc32c::crc32c(&header[4..])
+}
+
+/// Whether a header and data belong together and neither has changed.
+pub fn covers(header: &[u8; HEADER_SIZE], data: &[u8]) -> bool {
+    crc32c::crc32c_append(checksum_of_header(header), data) == checksum(header)
 }
 
 /// Where one line and its key lie in a buffer that holds a block's entries.
@@ -162,6 +229,10 @@ pub fn entries(buffer: &[u8], at: usize) -> impl Iterator<Item = Entry> + '_ {
     })
 }
 
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 fn le(bytes: &[u8]) -> u64 {
     bytes.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte))
 }
@@ -170,6 +241,44 @@ fn le(bytes: &[u8]) -> u64 {
 mod tests {
     use super::*;
 
+    const NOW: Now = Now { mono: Duration::from_millis(1234), wall: Duration::from_millis(1_800_000_000_999) };
+
+    #[test]
+    fn the_checksum_is_the_published_one() {
+        assert_eq!(crc32c::crc32c(b"123456789"), 0xE306_9283);
+        assert_eq!(crc32c::crc32c_append(crc32c::crc32c(b"1234"), b"56789"), 0xE306_9283);
+    }
+
+    #[test]
+    fn a_bit_that_flipped_anywhere_in_a_block_is_seen() {
+        let mut builder = BlockBuilder::new(1000);
+        builder.push("key", b"m v=1 1800000000000000000");
+        let mut block = builder.finish(Position(7), NOW).to_vec();
+        let whole = |block: &[u8]| covers(block[..HEADER_SIZE].try_into().unwrap(), &block[HEADER_SIZE..]);
+        assert!(whole(&block));
+        for bit in 0..block.len() * 8 {
+            block[bit / 8] ^= 1 << (bit % 8);
+            assert!(!whole(&block), "bit {bit}");
+            block[bit / 8] ^= 1 << (bit % 8);
+        }
+    }
+
+    #[test]
+    fn a_header_whose_sizes_cannot_be_is_told_before_anything_is_allocated() {
+        let good = Header { size: 10, plain_size: 10, lines: 1, position: Position(0), accepted: NOW, codec: CODEC_PLAIN };
+        assert!(good.is_possible() && Header { plain_size: PLAIN_SIZE_MAX, codec: CODEC_DEFLATE, ..good }.is_possible());
+        for bad in [
+            Header { size: 11, ..good },
+            Header { lines: 0, ..good },
+            Header { lines: BLOCK_LINES_MAX + 1, ..good },
+            Header { size: PLAIN_SIZE_MAX + 1, plain_size: PLAIN_SIZE_MAX + 1, ..good },
+            Header { codec: CODEC_DEFLATE, ..good },
+            Header { codec: 2, ..good },
+        ] {
+            assert!(!bad.is_possible(), "{bad:?}");
+        }
+    }
+
     #[test]
     fn a_block_gives_back_its_lines_with_their_keys() {
         let mut builder = BlockBuilder::new(1000);
@@ -177,9 +286,10 @@ mod tests {
         for (key, line) in lines {
             builder.push(key, line);
         }
-        let block = builder.finish(Position(7), Duration::from_millis(1234)).to_vec();
+        let block = builder.finish(Position(7), NOW).to_vec();
         let header = Header::decode(block[..HEADER_SIZE].try_into().unwrap());
-        assert_eq!(header, Header { size: block.len() - HEADER_SIZE, lines: 4, position: Position(7), accepted: Duration::from_millis(1234) });
+        let size = block.len() - HEADER_SIZE;
+        assert_eq!(header, Header { size, plain_size: size, lines: 4, position: Position(7), accepted: NOW, codec: CODEC_PLAIN });
         let back: Vec<(&[u8], &[u8])> = entries(&block, HEADER_SIZE)
             .map(|e| (&block[e.key_start as usize..][..e.key_size as usize], &block[e.line_start as usize..][..e.line_size as usize]))
             .collect();
@@ -216,7 +326,7 @@ mod tests {
         let mut builder = BlockBuilder::new(1000);
         builder.push("key", b"m v=1");
         builder.push("key2", b"m v=2");
-        let block = builder.finish(Position(0), Duration::ZERO).to_vec();
+        let block = builder.finish(Position(0), NOW).to_vec();
         for end in HEADER_SIZE..block.len() {
             assert!(entries(&block[..end], HEADER_SIZE).count() <= 1);
         }

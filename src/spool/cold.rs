@@ -13,8 +13,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::spool::block::{CODEC_DEFLATE, Position};
-use crate::spool::codec::Codec;
-use crate::spool::cursor::Cursor;
+use crate::spool::codec::{Packing, Unpacking};
 use crate::spool::disk::{Disk, PendingSync};
 use crate::spool::spool::SpoolCounters;
 use crate::spool::store::{Peek, Place, Store};
@@ -60,8 +59,8 @@ struct Settling {
 #[derive(Debug)]
 pub struct Cold<D: Disk> {
     pub(super) store: Store<D>,
-    pub(super) codec: Codec,
-    pub(super) cursor: Cursor,
+    pub(super) unpacking: Unpacking,
+    packing: Packing,
     /// Every block before it is durable here, or acknowledged.
     pub(super) settled: Position,
     options: ColdOptions,
@@ -75,12 +74,11 @@ pub struct Cold<D: Disk> {
 }
 
 impl<D: Disk> Cold<D> {
-    pub(super) fn open(mut store: Store<D>, options: ColdOptions) -> Cold<D> {
-        let cursor = Cursor::load(&mut store.disk);
+    pub(super) fn open(store: Store<D>, options: ColdOptions) -> Cold<D> {
         Cold {
             store,
-            codec: Codec::new(),
-            cursor,
+            unpacking: Unpacking::new(),
+            packing: Packing::new(),
             settled: Position(0),
             options,
             settling: None,
@@ -129,10 +127,10 @@ impl<D: Disk> Cold<D> {
     pub(super) fn acknowledge(&mut self, end: Position, now: Now) {
         self.settled = self.settled.max(end);
         let goes = self.store.would_release(end);
-        if goes || (self.cursor_due.passed(now) && self.cursor.acknowledged() < end.0) {
+        if goes || (self.cursor_due.passed(now) && self.store.cursor().acknowledged < end) {
             self.cursor_due = Deadline(now.mono + CURSOR_EVERY);
             // Before the segment goes: a cursor that is behind costs duplicates, never lines.
-            _ = self.cursor.store(&mut self.store.disk, end, None);
+            _ = self.store.write_cursor(end, None, 0);
         }
         if goes {
             _ = self.store.release(end);
@@ -167,7 +165,7 @@ impl<D: Disk> Cold<D> {
                 self.until = Some(Deadline(now.mono + RETRY));
                 break;
             }
-            let packed = self.codec.pack(&self.plain, &mut self.packed);
+            let packed = self.packing.pack(&self.plain, &mut self.packed);
             if packed {
                 (header.size, header.codec) = (self.packed.len(), CODEC_DEFLATE);
             } else {
@@ -261,7 +259,7 @@ impl<D: Disk> Cold<D> {
     }
 
     fn has_room(&self, cost: u64) -> bool {
-        let within = self.store.used() + self.store.disk.used_elsewhere() + cost <= self.options.size;
+        let within = self.store.occupied() + cost <= self.options.size;
         let free = match self.store.disk.free() {
             Ok(Some(free)) => free.available.saturating_sub(cost) >= free.total / 100 * u64::from(self.options.min_free),
             // Nobody can say: the write will.

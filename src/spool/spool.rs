@@ -18,9 +18,9 @@ use std::time::Duration;
 
 use crate::spool::block::{BlockBuilder, CODEC_DEFLATE, Header, Position};
 use crate::spool::cold::{Cold, ColdOptions};
-use crate::spool::cursor::Cursor;
 use crate::spool::disk::Disk;
-use crate::spool::store::{Peek, Place, Store};
+use crate::spool::segment::StreamId;
+use crate::spool::store::{Peek, Place, Repair, Store};
 use crate::time::Now;
 
 /// Bounds of a spool.
@@ -94,7 +94,6 @@ pub struct Spool<D: Disk> {
     cold_place: Place,
     /// Every block before it is acknowledged.
     acknowledged: Position,
-    hot_cursor: Cursor,
     /// Lines of this run in blocks from `read` on.
     unread_lines: u64,
     counters: SpoolCounters,
@@ -103,18 +102,17 @@ pub struct Spool<D: Disk> {
 }
 
 impl<D: Disk> Spool<D> {
-    /// What two disks hold. `head` stands at the beginning of each segment. Never fails for what it finds: see [`Spool::counters`].
-    pub fn open(hot: D, cold: Option<D>, head: &[u8], options: SpoolOptions) -> Spool<D> {
+    /// What two disks hold for `stream`. Never fails for what it finds: see [`Spool::counters`].
+    pub fn open(hot: D, cold: Option<D>, stream: &StreamId, options: SpoolOptions) -> Spool<D> {
         let mut counters = SpoolCounters::default();
-        let mut damaged = |_segment: u64, bytes: u64| {
-            counters.torn += bytes;
+        let mut repaired = |repair: Repair| {
+            counters.torn += repair.bytes;
             counters.damaged += 1;
         };
         let segment_size = options.segment_size as u64;
-        let mut hot = Store::open(hot, head.to_vec(), segment_size, &mut damaged);
-        let mut cold = cold.map(|disk| Cold::open(Store::open(disk, head.to_vec(), segment_size, &mut damaged), options.cold));
-        let hot_cursor = Cursor::load(&mut hot.disk);
-        let acknowledged = Position(hot_cursor.acknowledged().max(cold.as_ref().map_or(0, |cold| cold.cursor.acknowledged())));
+        let hot = Store::open(hot, stream, segment_size, &mut repaired);
+        let mut cold = cold.map(|disk| Cold::open(Store::open(disk, stream, segment_size, &mut repaired), options.cold));
+        let acknowledged = hot.cursor().acknowledged.max(cold.as_ref().map_or(Position(0), |cold| cold.store.cursor().acknowledged));
         // The cursor may be behind the data, and after a power cut before it.
         let next = hot.end().max(cold.as_ref().map_or(Position(0), |cold| cold.store.end())).max(acknowledged);
         if let Some(cold) = &mut cold {
@@ -131,7 +129,6 @@ impl<D: Disk> Spool<D> {
             hot_place: Place::default(),
             cold_place: Place::default(),
             acknowledged,
-            hot_cursor,
             unread_lines: 0,
             counters,
             packed: Vec::new(),
@@ -226,7 +223,7 @@ impl<D: Disk> Spool<D> {
         let result = if header.codec == CODEC_DEFLATE {
             self.packed.clear();
             let unpack = |packed: &[u8], out: &mut Vec<u8>| match &mut self.cold {
-                Some(cold) => cold.codec.unpack(packed, header.plain_size, out),
+                Some(cold) => cold.unpacking.unpack(packed, header.plain_size, out).map_err(|_| io::ErrorKind::InvalidData.into()),
                 None => Err(io::ErrorKind::InvalidData.into()),
             };
             match store.read(header, place, &mut self.packed) {
@@ -282,7 +279,7 @@ impl<D: Disk> Spool<D> {
         }
         self.acknowledged = end;
         // The cursor is a hint: what cannot be written costs duplicates after the next start.
-        _ = self.hot_cursor.store(&mut self.hot.disk, end, None);
+        _ = self.hot.write_cursor(end, None, 0);
         _ = self.hot.release(end);
         if let Some(cold) = &mut self.cold {
             cold.acknowledge(end, now);
@@ -292,6 +289,11 @@ impl<D: Disk> Spool<D> {
     /// The next block that will be read. Acknowledging it acknowledges everything that was read.
     pub fn read_position(&self) -> Position {
         self.read
+    }
+
+    /// The first position of this run: blocks before it were found.
+    pub fn opened(&self) -> Position {
+        self.opened
     }
 
     /// Lines of this run that have not been read.
@@ -367,15 +369,16 @@ impl<D: Disk> Spool<D> {
 
     /// The orderly end: the cursors know all that this run knows. `next_attempt` is when the endpoint should be asked again.
     pub fn close(&mut self, next_attempt: Option<Duration>) {
-        _ = self.hot_cursor.store(&mut self.hot.disk, self.acknowledged, next_attempt);
+        let dropped = self.counters.dropped_full + self.counters.dropped_damaged;
+        _ = self.hot.write_cursor(self.acknowledged, next_attempt, 0);
         if let Some(cold) = &mut self.cold {
-            _ = cold.cursor.store(&mut cold.store.disk, self.acknowledged, next_attempt);
+            _ = cold.store.write_cursor(self.acknowledged, next_attempt, dropped);
         }
     }
 
     /// When the endpoint should be asked again, on the wall clock, as the run before left it.
     pub fn next_attempt(&self) -> Option<Duration> {
-        self.cold.as_ref().and_then(|cold| cold.cursor.next_attempt()).or(self.hot_cursor.next_attempt())
+        self.cold.as_ref().and_then(|cold| cold.store.cursor().next_attempt).or(self.hot.cursor().next_attempt)
     }
 
     /// Gives the disks back, as they are.

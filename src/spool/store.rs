@@ -8,10 +8,12 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::time::Duration;
 
-use crate::spool::block::{HEADER_SIZE, Header, Position};
+use crate::spool::block::{self, HEADER_SIZE, Header, Position};
+use crate::spool::cursor::{Cursor, SLOT_SIZE};
 use crate::spool::disk::Disk;
-use crate::spool::segment;
+use crate::spool::segment::{self, Check, HEADER_SIZE_MAX, Stop, StreamId, Walk};
 
 /// A segment that is on the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,14 +44,30 @@ pub(super) enum Peek {
     Damaged(u64),
 }
 
+/// What opening a store found to be wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Repair {
+    /// The segment.
+    pub(super) segment: u64,
+    /// Bytes that were cut from it, or all of it.
+    pub(super) bytes: u64,
+}
+
+/// Bytes of a segment that are looked at together when its end is checked.
+const WINDOW_SIZE: usize = 8 << 10;
+
 #[derive(Debug)]
 pub(super) struct Store<D> {
     pub(super) disk: D,
-    /// The first bytes of each segment.
+    cursor: Cursor,
+    stream: StreamId,
+    /// The first bytes of each segment that is begun here.
     head: Vec<u8>,
     segment_size: u64,
     segments: VecDeque<Segment>,
     used: u64,
+    /// Bytes in segments that are left as they are: of a later version, or of another stream with the same short name.
+    stranded: u64,
     /// Nothing more is appended to the last segment.
     sealed: bool,
 }
@@ -62,44 +80,74 @@ impl Place {
 }
 
 impl<D: Disk> Store<D> {
-    /// What a disk holds. `damaged` is told each segment that had to be cut (and how many bytes went) or set aside.
-    pub(super) fn open(mut disk: D, head: Vec<u8>, segment_size: u64, damaged: &mut dyn FnMut(u64, u64)) -> Store<D> {
+    /// What a disk holds. `repaired` is told each segment that had to be cut or set aside.
+    pub(super) fn open(mut disk: D, stream: &StreamId, segment_size: u64, repaired: &mut dyn FnMut(Repair)) -> Store<D> {
         let found = disk.list().unwrap_or_default();
         let segments: VecDeque<Segment> = found.iter().map(|found| Segment { number: found.segment, end: None, size: found.size }).collect();
         let used = segments.iter().map(|segment| segment.size).sum();
-        let mut store = Store { disk, head, segment_size, segments, used, sealed: false };
-        store.cut_tail(damaged);
+        let mut slots = [0; 2 * SLOT_SIZE];
+        // A cursor that cannot be read is none: everything is sent again.
+        let cursor = disk.read_cursor(&mut slots).ok().and_then(|()| Cursor::decode(&slots)).unwrap_or_default();
+        let head = segment::header(stream);
+        let mut store = Store { disk, cursor, stream: stream.clone(), head, segment_size, segments, used, stranded: 0, sealed: false };
+        store.cut_tail(repaired);
         store
     }
 
+    /// The cursor as it was read or written last.
+    pub(super) fn cursor(&self) -> &Cursor {
+        &self.cursor
+    }
+
+    /// Writes the cursor to the slot that does not hold it now.
+    pub(super) fn write_cursor(&mut self, acknowledged: Position, next_attempt: Option<Duration>, dropped: u64) -> io::Result<()> {
+        let mut cursor = Cursor { sequence: self.cursor.sequence + 1, acknowledged, next_attempt, ..self.cursor };
+        cursor.dropped[0] += dropped;
+        self.disk.write_cursor(cursor.slot(), &cursor.encode())?;
+        self.cursor = cursor;
+        Ok(())
+    }
+
     /// Reads the last segment and cuts what was torn from it. One of which nothing is left goes, and the one before is last.
-    fn cut_tail(&mut self, damaged: &mut dyn FnMut(u64, u64)) {
+    fn cut_tail(&mut self, repaired: &mut dyn FnMut(Repair)) {
+        let mut window = vec![0; WINDOW_SIZE];
         while let Some(last) = self.segments.back().copied() {
-            let read_at = |offset: usize, out: &mut [u8]| self.disk.read_at(last.number, offset, out);
-            let scanned = segment::scan(&self.head, Position(last.number), last.size, read_at);
-            match scanned {
-                Ok(tail) if tail.end > Position(last.number) => {
-                    let lost = last.size - tail.size;
-                    // What cannot be cut is not trusted: the next block begins a new segment.
-                    self.sealed = lost > 0 && self.disk.truncate(last.number, tail.size as usize).is_err();
-                    if lost > 0 {
-                        damaged(last.number, lost);
-                    }
-                    self.resize_last(tail.size, tail.end);
-                    return;
+            let (end, size, stop) = match self.walk_to_end(&last, &mut window) {
+                Ok(walked) => walked,
+                Err(_) => (Position(last.number), 0, Stop::Damaged),
+            };
+            match stop {
+                Stop::UnknownVersion(_) | Stop::OtherStream => {
+                    self.forget(last.number);
+                    self.stranded += last.size;
+                    continue;
                 }
-                Ok(_) => {
-                    damaged(last.number, last.size.saturating_sub(self.head.len() as u64));
-                    self.forget_last();
-                    _ = self.disk.remove(last.number);
+                // A header that is no header, or a disk that cannot be read: for a person to look at.
+                _ if size == 0 && last.size > self.head.len() as u64 => {
+                    repaired(Repair { segment: last.number, bytes: last.size });
+                    self.set_aside(last.number);
+                    continue;
                 }
-                Err(_) => {
-                    damaged(last.number, last.size);
-                    self.forget_last();
-                    _ = self.disk.set_aside(last.number);
-                }
+                _ => {}
             }
+            let lost = last.size - size;
+            if lost > 0 {
+                repaired(Repair { segment: last.number, bytes: lost });
+            }
+            if end > Position(last.number) {
+                // What cannot be cut is not trusted: the next block begins a new segment.
+                self.sealed = lost > 0 && self.disk.truncate(last.number, size as usize).is_err();
+                return self.resize_last(size, end);
+            }
+            _ = self.drop_segment(last.number);
         }
+    }
+
+    fn walk_to_end(&self, last: &Segment, window: &mut [u8]) -> io::Result<(Position, u64, Stop)> {
+        let read_at = |offset: u64, out: &mut [u8]| self.disk.read_at(last.number, offset as usize, out);
+        let mut walk = Walk::begin(last.number, last.size, Some(&self.stream), Check::Data, window, read_at)?;
+        while walk.next_block()?.is_some() {}
+        Ok((walk.next_position(), walk.valid_size(), walk.stop().cloned().unwrap_or(Stop::End)))
     }
 
     fn resize_last(&mut self, size: u64, end: Position) {
@@ -107,13 +155,6 @@ impl<D: Disk> Store<D> {
             self.used -= last.size - size;
             (last.size, last.end) = (size, Some(end));
         }
-    }
-
-    fn forget_last(&mut self) {
-        if let Some(last) = self.segments.pop_back() {
-            self.used -= last.size;
-        }
-        self.sealed = true;
     }
 
     /// Behind the last block that is known to be here.
@@ -129,6 +170,11 @@ impl<D: Disk> Store<D> {
     /// Bytes in segments.
     pub(super) fn used(&self) -> u64 {
         self.used
+    }
+
+    /// Bytes of everything that the disk keeps for a spool, whosever it is.
+    pub(super) fn occupied(&self) -> u64 {
+        self.used + self.stranded + self.disk.used_elsewhere()
     }
 
     pub(super) fn segments(&self) -> impl Iterator<Item = &Segment> {
@@ -159,10 +205,9 @@ impl<D: Disk> Store<D> {
         }
         let last = self.segments.back_mut().expect("a segment was just ensured");
         if let Err(error) = self.disk.append(last.number, block) {
-            let (number, size) = (last.number, last.size);
-            if last.end == Some(Position(number)) {
-                self.forget_last();
-                _ = self.disk.remove(number);
+            let Segment { number, size, end } = *last;
+            if end == Some(Position(number)) {
+                _ = self.drop_segment(number);
             } else {
                 self.sealed = self.disk.truncate(number, size as usize).is_err();
             }
@@ -205,11 +250,15 @@ impl<D: Disk> Store<D> {
             let until = self.segments.get(at + 1).map_or(u64::MAX, |next| next.number);
             if place.segment != segment.number || place.offset == 0 {
                 *place = Place { segment: segment.number, offset: 0 };
-                // What this process wrote or scanned need not be looked at again.
-                if segment.end.is_none() && !self.has_head(&segment) {
-                    return Peek::Damaged(segment.number);
+                match self.head_size(&segment) {
+                    Ok(size) => place.offset = size,
+                    Err(Stop::UnknownVersion(_) | Stop::OtherStream) => {
+                        self.stranded += segment.size;
+                        self.forget(segment.number);
+                        continue;
+                    }
+                    Err(_) => return Peek::Damaged(segment.number),
                 }
-                place.offset = self.head.len() as u64;
             }
             match self.next_in(&segment, position, until, place) {
                 Ok(Some(header)) => return Peek::Block(header),
@@ -219,9 +268,15 @@ impl<D: Disk> Store<D> {
         }
     }
 
-    fn has_head(&self, segment: &Segment) -> bool {
-        let mut head = vec![0; self.head.len()];
-        segment.size >= head.len() as u64 && self.disk.read_at(segment.number, 0, &mut head).is_ok() && head == self.head
+    /// Where the first block stands. What this process wrote or walked through is not looked at again.
+    fn head_size(&self, segment: &Segment) -> Result<u64, Stop> {
+        if segment.end.is_some() {
+            return Ok(self.head.len() as u64);
+        }
+        let mut bytes = vec![0; HEADER_SIZE_MAX.min(segment.size as usize)];
+        self.disk.read_at(segment.number, 0, &mut bytes).map_err(|_| Stop::Damaged)?;
+        let (stream, size) = segment::read_header(&bytes)?;
+        if stream == self.stream { Ok(size as u64) } else { Err(Stop::OtherStream) }
     }
 
     /// The first block of `segment` from `place` on that stands at or behind `position` and before `until`.
@@ -346,5 +401,5 @@ impl<D: Disk> Store<D> {
 }
 
 fn covers(head: &[u8; HEADER_SIZE], data: &[u8]) -> io::Result<()> {
-    if crate::spool::block::covers(head, data) { Ok(()) } else { Err(io::Error::new(io::ErrorKind::InvalidData, "the checksum of a block does not fit it")) }
+    if block::covers(head, data) { Ok(()) } else { Err(io::Error::new(io::ErrorKind::InvalidData, "the checksum of a block does not fit it")) }
 }
