@@ -13,5 +13,6 @@ mod exec;
 mod identical;
 mod json;
 mod metrics;
+mod migrate;
 mod telegraf;
 mod unlike;
