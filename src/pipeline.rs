@@ -17,7 +17,6 @@
 mod reply;
 mod settling;
 
-use std::io;
 use std::time::Duration;
 
 use crate::config::Ordering;
@@ -125,6 +124,8 @@ pub struct Pipeline<D: Disk> {
     open_own_lines: u64,
     /// A request was sent and not answered.
     in_flight: bool,
+    /// The run has ended, and so many lines wait for the next one.
+    kept: Option<u64>,
     counters: Counters,
 }
 
@@ -150,6 +151,7 @@ impl<D: Disk> Pipeline<D> {
             open_lines: 0,
             open_own_lines: 0,
             in_flight: false,
+            kept: None,
             counters: Counters::default(),
         }
     }
@@ -185,25 +187,25 @@ impl<D: Disk> Pipeline<D> {
     }
 
     /// What to do next. `batch` is always the same one.
-    pub fn poll(&mut self, now: Now, batch: &mut Batch) -> io::Result<Step> {
+    pub fn poll(&mut self, now: Now, batch: &mut Batch) -> Step {
         if self.is_over(now) {
-            return Ok(Step::Closed);
+            return Step::Closed;
         }
         if self.wants_settling(now) {
-            return Ok(Step::Sync);
+            return Step::Sync;
         }
-        self.fill(now, batch)?;
+        self.fill(now, batch);
         self.note_open(batch);
         if batch.is_empty() {
             let done = self.closing.is_some();
-            return Ok(if done { Step::Closed } else { self.wait(now, self.packer.due()) });
+            return if done { Step::Closed } else { self.wait(now, self.packer.due()) };
         }
         if let Some(until) = self.left_alone.filter(|until| !until.passed(now)) {
             let beyond = self.closing.is_some() && self.limit().is_some_and(|limit| limit < until);
-            return Ok(if beyond { Step::Closed } else { self.wait(now, Some(until)) });
+            return if beyond { Step::Closed } else { self.wait(now, Some(until)) };
         }
         if let Some(until) = self.backoff.until(now) {
-            return Ok(self.wait(now, Some(until)));
+            return self.wait(now, Some(until));
         }
         self.left_alone = None;
         let records = match &self.bisection {
@@ -220,11 +222,11 @@ impl<D: Disk> Pipeline<D> {
         if let Some(closing) = &mut self.closing {
             closing.asked = true;
         }
-        Ok(Step::Send)
+        Step::Send
     }
 
     /// Takes the answer to the request that `poll` asked for. `set_aside` is told each record that is given up.
-    pub fn on_reply(&mut self, now: Now, batch: &mut Batch, reply: Reply, set_aside: &mut SetAside<'_>) -> io::Result<()> {
+    pub fn on_reply(&mut self, now: Now, batch: &mut Batch, reply: Reply, set_aside: &mut SetAside<'_>) {
         batch.fresh_credentials = false;
         self.in_flight = false;
         if !matches!(&reply, Reply::Failed(failure) if failure.class.never_left()) {
@@ -238,11 +240,13 @@ impl<D: Disk> Pipeline<D> {
         let open = [batch.first(), self.packer.first()].into_iter().flatten().min();
         self.spool.acknowledge(open.unwrap_or(self.spool.read_position()), now);
         debug_assert!(self.books_close(), "the books close");
-        Ok(())
     }
 
     /// Lines accepted and not yet delivered or given up.
     pub fn waiting(&self) -> u64 {
+        if let Some(kept) = self.kept {
+            return kept;
+        }
         self.spool.unread_lines() + self.packer.lines() + self.open_lines
     }
 
@@ -304,6 +308,7 @@ impl<D: Disk> Pipeline<D> {
             // Without a cold disk, or while it fails: what survives the process is not promised.
             self.counters.dropped_at_end += waiting;
         }
+        self.kept = Some(ending.kept);
         let left = self.backoff.until(now).or(self.left_alone.filter(|until| !until.passed(now)));
         self.spool.close(left.map(|until| now.wall + until.left(now)));
         ending
@@ -350,9 +355,9 @@ impl<D: Disk> Pipeline<D> {
     }
 
     /// Brings lines from the spool into the packer and from there into the batch, behind the records that failed.
-    fn fill(&mut self, now: Now, batch: &mut Batch) -> io::Result<()> {
+    fn fill(&mut self, now: Now, batch: &mut Batch) {
         if self.failed_go_alone(batch) || self.bisection.is_some() {
-            return Ok(());
+            return;
         }
         batch.widen(self.trouble.suspicious || !batch.is_empty() && batch.all_broke_alone());
         loop {
@@ -365,7 +370,7 @@ impl<D: Disk> Pipeline<D> {
             };
             let flush = self.closing.is_some() || self.pressed;
             if !self.packer.ripe(now, next.as_ref(), flush) || !self.packer.emit(batch, &mut self.random) {
-                return Ok(());
+                return;
             }
             self.pressed = false;
         }

@@ -12,6 +12,7 @@ use crate::input::intake::Rejection;
 use crate::kinesis::batch::{Batch, Record};
 use crate::kinesis::outcome::Reply;
 use crate::pipeline::Step;
+use crate::spool::disk::PendingSync;
 
 /// Delivers until the run has ended.
 pub(super) fn deliver(shared: &Shared, mut output: Output, request_size: usize, destination: Option<&Destination>) {
@@ -21,7 +22,7 @@ pub(super) fn deliver(shared: &Shared, mut output: Output, request_size: usize, 
     while state.ended.is_none() {
         let now = shared.clock.now();
         match state.pipeline.poll(now, &mut batch) {
-            Ok(Step::Send) => {
+            Step::Send => {
                 drop(state);
                 let reply = output.send(&mut batch, &shared.clock);
                 let counts = output.counts();
@@ -32,15 +33,23 @@ pub(super) fn deliver(shared: &Shared, mut output: Output, request_size: usize, 
                     shared.space.notify_one();
                 }
             }
-            Ok(Step::Wait(until)) => {
+            Step::Sync => {
+                if let Some(sync) = state.pipeline.begin_settle(now) {
+                    drop(state);
+                    let result = sync.wait();
+                    state = shared.lock();
+                    state.pipeline.settled(shared.clock.now(), result);
+                }
+                shared.space.notify_one();
+            }
+            Step::Wait(until) => {
                 let left = until.map(|until| until.left(now));
                 state = match left {
                     Some(left) => shared.work.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
                     None => shared.work.wait(state).unwrap_or_else(PoisonError::into_inner),
                 };
             }
-            Ok(Step::Closed) => shared.end(&mut state),
-            Err(error) => cut_short(shared, &mut state, Cause::Io(format!("the spool failed: {error}"))),
+            Step::Closed => shared.end(&mut state),
         }
     }
 }
@@ -56,9 +65,7 @@ fn take_reply(shared: &Shared, state: &mut State, batch: &mut Batch, reply: Resu
         let rejection = Rejection { reason, column: 1, line: record.data.strip_suffix(b"\n").unwrap_or(record.data) };
         shared.rejects.lock().unwrap_or_else(PoisonError::into_inner).add(now, &rejection);
     };
-    if let Err(error) = state.pipeline.on_reply(now, batch, reply, &mut set_aside) {
-        return cut_short(shared, state, Cause::Io(format!("the spool failed: {error}")));
-    }
+    state.pipeline.on_reply(now, batch, reply, &mut set_aside);
     reporter.answered(now, &state.pipeline, sent);
 }
 

@@ -76,8 +76,8 @@ fn hand_over(shared: &Shared, intake: &mut Intake) -> bool {
                 return false;
             }
             match state.pipeline.accept(shared.clock.now(), intake.block()) {
-                Ok(Ok(())) => break,
-                Ok(Err(Full)) => {
+                Ok(()) => break,
+                Err(Full) => {
                     // Whoever wrote this input still has it, so the run need not wait for a person.
                     let offered_again = state.pipeline.has_deadline() || state.input_kind == InputKind::RegularFile;
                     let give_up = offered_again && state.pipeline.is_refused();
@@ -91,13 +91,11 @@ fn hand_over(shared: &Shared, intake: &mut Intake) -> bool {
                     }
                     state = shared.space.wait(state).unwrap_or_else(PoisonError::into_inner);
                 }
-                Err(error) => {
-                    state.cut_short = Some(Cause::Io(format!("the spool failed: {error}")));
-                    shared.end(&mut state);
-                    return false;
-                }
             }
         }
         shared.work.notify_one();
+        while state.ended.is_none() && state.pipeline.holds_input(shared.clock.now()) {
+            state = shared.space.wait_timeout(state, LOOK_AGAIN).unwrap_or_else(PoisonError::into_inner).0;
+        }
     }
 }

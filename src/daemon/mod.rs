@@ -30,8 +30,10 @@ use crate::log::Log;
 use crate::pipeline::{Pipeline, PipelineOptions};
 use crate::random::Random;
 use crate::record::packer::{Packer, PackerOptions};
+use crate::spool::cold::ColdOptions;
 use crate::spool::disk::RamDisk;
-use crate::spool::spool::{Spool, SpoolOptions};
+use crate::spool::segment::StreamId;
+use crate::spool::spool::{Spool, SpoolOptions, WhenFull};
 use crate::time::{Clock, Deadline, Now};
 
 pub use output::Output;
@@ -95,7 +97,7 @@ impl Shared {
     /// Ends the run, once: from here on nothing changes the books.
     fn end(&self, state: &mut State) {
         if state.ended.is_none() {
-            let mut ending = state.pipeline.end();
+            let mut ending = state.pipeline.end(self.clock.now());
             if let Some(cause) = state.cut_short.take() {
                 ending.cause = cause;
             }
@@ -188,7 +190,12 @@ pub fn intake(config: &Config) -> Intake {
 
 /// The core of a run.
 pub fn pipeline(config: &Config, now: Now) -> Pipeline<RamDisk> {
-    let spool = SpoolOptions { size: config.spool.hot_size, segment_size: config.spool.segment_size };
+    let spool = SpoolOptions {
+        hot_size: config.spool.hot_size,
+        segment_size: config.spool.segment_size,
+        when_full: WhenFull::Block,
+        cold: ColdOptions { size: 256 << 20, min_free: 10 },
+    };
     let packer = PackerOptions {
         pack: config.packing.pack,
         format: config.format,
@@ -201,9 +208,13 @@ pub fn pipeline(config: &Config, now: Now) -> Pipeline<RamDisk> {
         request_size: config.delivery.request_size,
         deadline: config.delivery.deadline.map(Deadline),
         exit_when_missing: config.delivery.missing_stream == MissingStream::Exit,
+        sync_after: config.packing.flush_interval + Duration::from_secs(15),
+        sync_always: false,
     };
     let seed = now.wall.as_nanos() as u64 ^ u64::from(std::process::id());
-    Pipeline::new(options, Spool::new(RamDisk::new(spool.segment_size), spool), Packer::new(packer), Random::from_system(seed))
+    let stream = StreamId::new("region", "stream", None).expect("x");
+    let spool = Spool::open(RamDisk::new(spool.segment_size), None, &stream, spool);
+    Pipeline::new(options, spool, Packer::new(packer), Random::from_system(seed), now)
 }
 
 /// Signals, limits and the status line, until the run has ended.

@@ -44,7 +44,8 @@ impl<D: Disk> Pipeline<D> {
         } else {
             Some(overdue.max(paced))
         };
-        let late = self.options.deadline.filter(|_| !refused).map(|deadline| Deadline(self.started + (deadline.0.saturating_sub(self.started)) * 2 / 3));
+        let late =
+            self.options.deadline.filter(|_| !refused).map(|deadline| Deadline(self.started + (deadline.0.saturating_sub(self.started)) * 2 / 3));
         let due = earlier(due, late);
         // A disk that failed is left alone for a while.
         cold_until.map_or(due, |until| due.max(Some(until)))

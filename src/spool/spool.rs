@@ -215,23 +215,17 @@ impl<D: Disk> Spool<D> {
 
     /// Appends the entries of the block that `peek` showed to `out`. An error means that they cannot be read: the spool has given them up, so `peek` again.
     pub fn read(&mut self, header: &Header, out: &mut Vec<u8>) -> io::Result<()> {
-        let (store, place) = match (self.source, &mut self.cold) {
-            (Source::Cold, Some(cold)) => (&mut cold.store, &mut self.cold_place),
-            _ => (&mut self.hot, &mut self.hot_place),
-        };
-        let segment = place.segment();
-        let result = if header.codec == CODEC_DEFLATE {
-            self.packed.clear();
-            let unpack = |packed: &[u8], out: &mut Vec<u8>| match &mut self.cold {
-                Some(cold) => cold.unpacking.unpack(packed, header.plain_size, out).map_err(|_| io::ErrorKind::InvalidData.into()),
-                None => Err(io::ErrorKind::InvalidData.into()),
-            };
-            match store.read(header, place, &mut self.packed) {
-                Ok(()) => unpack(&self.packed, out),
-                Err(error) => Err(error),
+        let from_cold = self.source == Source::Cold;
+        let segment = if from_cold { self.cold_place.segment() } else { self.hot_place.segment() };
+        let result = match &mut self.cold {
+            Some(cold) if from_cold && header.codec == CODEC_DEFLATE => {
+                self.packed.clear();
+                let stored = cold.store.read(header, &mut self.cold_place, &mut self.packed);
+                stored.and_then(|()| cold.unpacking.unpack(&self.packed, header.plain_size, out).map_err(|_| io::ErrorKind::InvalidData.into()))
             }
-        } else {
-            store.read(header, place, out)
+            Some(cold) if from_cold => cold.store.read(header, &mut self.cold_place, out),
+            // Nothing is packed in hot.
+            _ => self.hot.read(header, &mut self.hot_place, out),
         };
         if let Err(error) = result {
             self.lose(self.source, segment);

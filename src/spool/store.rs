@@ -350,7 +350,11 @@ impl<D: Disk> Store<D> {
         let Some(segment) = self.segments.iter().find(|segment| segment.number == number).copied() else { return (0, 0) };
         let (mut place, mut lines) = (Place { segment: number, offset: self.head.len() as u64 }, (0, 0));
         while let Ok(Some(header)) = self.next_in(&segment, from, u64::MAX, &mut place) {
-            if header.position < opened { lines.0 += u64::from(header.lines) } else { lines.1 += u64::from(header.lines) }
+            if header.position < opened {
+                lines.0 += u64::from(header.lines)
+            } else {
+                lines.1 += u64::from(header.lines)
+            }
             place.offset += header.block_size() as u64;
         }
         lines

@@ -54,7 +54,7 @@ impl Way {
             self.intake.space()[..piece.len()].copy_from_slice(piece);
             self.intake.filled(piece.len());
             while self.intake.next_block(self.now, &mut |rejection| panic!("{rejection:?}")) {
-                while self.pipeline.accept(self.now, self.intake.block()).unwrap().is_err() {
+                while self.pipeline.accept(self.now, self.intake.block()).is_err() {
                     full(self);
                 }
             }
@@ -64,10 +64,10 @@ impl Way {
     /// Delivers what it can until it would have to wait; `answer` answers a request.
     pub(crate) fn deliver(&mut self, mut answer: impl FnMut(&mut Batch) -> Reply) {
         self.now.mono += Duration::from_millis(1);
-        while self.pipeline.poll(self.now, &mut self.batch).unwrap() == Step::Send {
+        while self.pipeline.poll(self.now, &mut self.batch) == Step::Send {
             let reply = answer(&mut self.batch);
             assert!(matches!(reply, Reply::Answered), "{reply:?}");
-            self.pipeline.on_reply(self.now, &mut self.batch, reply, &mut |_, _| panic!("nothing is given up")).unwrap();
+            self.pipeline.on_reply(self.now, &mut self.batch, reply, &mut |_, _| panic!("nothing is given up"));
         }
     }
 }

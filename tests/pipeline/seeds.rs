@@ -66,7 +66,7 @@ fn simulate(seed: u64) {
     if !cut {
         bench.run_to_the_end();
     }
-    let ending = bench.pipeline.end();
+    let ending = bench.pipeline.end(bench.now);
     let mut missing = 0;
     for line in 0..next {
         let given_up = bench.set_aside.iter().any(|(_, id)| *id == line);
@@ -76,7 +76,7 @@ fn simulate(seed: u64) {
     }
     assert_eq!(missing, ending.waiting, "seed {seed}: lines are lost: {ending:?}");
     let counters = bench.pipeline.counters();
-    assert!(counters.closes(0) && counters.handed_back + counters.dropped_at_end == missing, "seed {seed}: {counters:?}");
+    assert!(bench.pipeline.books_close() && counters.handed_back + counters.dropped_at_end == missing, "seed {seed}: {counters:?}");
     assert_eq!(ending.code() == 0, missing == 0 && eof, "seed {seed}: {ending:?}");
     // Only a refusal after the end of the input may leave lines while there is time: the faults may have been the last word.
     let in_time = !cut && limit.is_none() && !bench.pipeline.has_deadline();
