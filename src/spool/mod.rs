@@ -4,6 +4,7 @@ pub mod block;
 pub mod codec;
 pub mod cursor;
 pub mod disk;
+pub mod os_disk;
 pub mod segment;
 #[allow(clippy::module_inception)] // the folder is the room, the file is the thing
 pub mod spool;
