@@ -25,6 +25,11 @@ pub struct Free {
     pub total: u64,
 }
 
+/// Whether an error means that nothing more can be written for now: no room, no quota, or a file system that turned read-only.
+pub fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::ReadOnlyFilesystem)
+}
+
 /// Waits until what was written is durable. Made under a lock, waited for outside of it, in any thread.
 pub trait PendingSync: Send {
     /// After an error nobody may rely on what was written since the last sync, and syncing the same segment again proves nothing.
@@ -58,6 +63,10 @@ pub trait Disk {
     fn begin_sync_cursor(&mut self) -> io::Result<Self::Sync>;
     /// Bytes that this spool occupies beside what `list` shows: set aside, or of other destinations.
     fn used_elsewhere(&self) -> u64;
+    /// No file here, listed or not, has this number or a higher one, as of the last `list`; begin new segments there or after it.
+    fn first_free(&self) -> u64 {
+        0
+    }
     /// Room in the file system; `None` where there is no such thing.
     fn free(&self) -> io::Result<Option<Free>>;
 }

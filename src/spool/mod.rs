@@ -5,6 +5,7 @@ pub mod codec;
 pub mod cold;
 pub mod cursor;
 pub mod disk;
+pub mod os_disk;
 pub mod segment;
 #[allow(clippy::module_inception)] // the folder is the room, the file is the thing
 pub mod spool;
