@@ -135,10 +135,10 @@ impl<'w> Run<'w> {
         let mut copies = BTreeMap::new();
         blocks.lines.values().flatten().for_each(|line| *copies.entry(*line).or_default() += 1);
         let stream = world.streams[config.stream].clone();
-        let hot = SimDisk::open(&world.hot, stream.hash());
+        let hot = SimDisk::open(&world.hot[config.stream], stream.hash());
         let cold = world.cold.as_ref().filter(|_| config.cold).map(|cold| SimDisk::open(cold, stream.hash()));
         let (hot_at_open, cold_at_open) = {
-            let mut hot = lock(&world.hot);
+            let mut hot = lock(&world.hot[config.stream]);
             hot.peak = hot.used();
             let cold_used = world.cold.as_ref().map_or(0, |cold| {
                 let mut cold = lock(cold);
@@ -517,19 +517,20 @@ impl<'w> Run<'w> {
         assert!(self.pipeline.books_close(), "the books do not close: {counters:?} {:?} {} waiting", self.pipeline.spool().counters(), self.pipeline.waiting());
         assert_eq!((counters.delivered, counters.set_aside.total()), (self.delivered, self.given_up), "delivered and given up are counted");
         let spool = &self.config.spool;
-        let hot = lock(&self.world.hot);
+        let mut hot = lock(&self.world.hot[self.config.stream]);
         // One block larger than all of it is taken while it is empty.
         let block = BlockBuilder::memory(4_000) as u64;
         let bound = if hot.errors == 0 { spool.hot_size as u64 } else { spool.hot_size as u64 + block };
         let one = hot.peak <= self.hot_at_open.max(bound) || lock_count(&hot, &self.world.streams[self.config.stream]) <= 1;
-        assert!(one, "hot holds {} bytes, {} are allowed, {} were there", hot.peak, spool.hot_size, self.hot_at_open);
+        assert!(one, "hot holds {} bytes, {} are allowed, {} were there; {} errors; it thinks {}", hot.peak, spool.hot_size, self.hot_at_open, hot.errors, self.pipeline.spool().used());
+        hot.peak = hot.used();
         drop(hot);
         let Some(cold) = self.world.cold.as_ref().filter(|_| self.config.cold) else { return };
         let cold = lock(cold);
         let free = cold.capacity - (cold.capacity / 100 * u64::from(spool.cold.min_free)).min(cold.capacity);
         assert!(cold.peak <= self.cold_at_open.max(spool.cold.size.min(free)), "cold holds {} bytes of {:?} in {}", cold.peak, spool.cold, cold.capacity);
         let failed = self.pipeline.spool().cold().is_some_and(|cold| *cold.state() != ColdState::Good);
-        self.troubled |= failed || cold.errors > 0 || lock(&self.world.hot).errors > 0;
+        self.troubled |= failed || cold.errors > 0 || lock(&self.world.hot[self.config.stream]).errors > 0;
     }
 
     /// When a line that a power cut took was accepted too long ago for that.

@@ -72,6 +72,7 @@ fn process(world: &mut World, plan: &Plan) {
         Mode::Drain => Vec::new(),
         Mode::Stdin => world.new_lines(count),
         Mode::Exec => {
+            world.repeats = true;
             let lines = world.new_lines(count / 2);
             world.kept_by_sender.extend(lines);
             world.kept_by_sender.clone()
@@ -82,7 +83,7 @@ fn process(world: &mut World, plan: &Plan) {
             world.kinesis.poison.insert(*line);
         }
     }
-    draw_death(world, plan);
+    draw_death(world, plan, config.stream);
     let cut = chance(&mut world.random, plan.power_cuts);
     // What waits until all is well is killed some time.
     if config.pipeline.deadline.is_none() && world.deaths.step.is_none() {
@@ -96,7 +97,7 @@ fn process(world: &mut World, plan: &Plan) {
     }
 }
 
-fn draw_death(world: &mut World, plan: &Plan) {
+fn draw_death(world: &mut World, plan: &Plan, stream: usize) {
     if !chance(&mut world.random, plan.deaths) {
         return;
     }
@@ -106,7 +107,7 @@ fn draw_death(world: &mut World, plan: &Plan) {
         _ => {
             let operations = Some(below(&mut world.random, &[10, 100, 500]) as u32);
             let in_cold = chance(&mut world.random, 50);
-            let disk = world.cold.as_ref().filter(|_| in_cold).unwrap_or(&world.hot);
+            let disk = world.cold.as_ref().filter(|_| in_cold).unwrap_or(&world.hot[stream]);
             lock(disk).dies_in = operations;
         }
     }
@@ -187,7 +188,7 @@ fn unless_dead<T>(work: impl FnOnce() -> T) -> Option<T> {
 }
 
 fn configure(world: &mut World, plan: &Plan) -> Config {
-    let ram = lock(&world.hot).kind == Kind::Ram;
+    let ram = lock(&world.hot[0]).kind == Kind::Ram;
     let random = &mut world.random;
     let mode = if chance(random, 15) {
         Mode::Drain

@@ -31,7 +31,8 @@ pub(crate) struct World {
     pub(crate) random: Random,
     pub(crate) streams: [StreamId; 2],
     pub(crate) shape: Shape,
-    pub(crate) hot: Shared,
+    /// One for each stream: their directories have different names.
+    pub(crate) hot: [Shared; 2],
     pub(crate) cold: Option<Shared>,
     pub(crate) kinesis: Kinesis,
     pub(crate) answers: Answers,
@@ -41,6 +42,8 @@ pub(crate) struct World {
     /// Offered by the sender until a run answers 0.
     pub(crate) kept_by_sender: Vec<u64>,
     pub(crate) next_line: u64,
+    /// A sender offered lines more than once.
+    pub(crate) repeats: bool,
     /// Lines that spools said they gave up for want of room, or because a segment could not be read.
     pub(crate) dropped: u64,
     /// Something that was stored may be unreadable: a bit flipped, or reads fail.
@@ -71,14 +74,14 @@ impl World {
         let hot_capacity = pick(&mut random, &[3_000, 20_000, 1 << 20]);
         let cold_capacity = pick(&mut random, &[4_000, 30_000, 1 << 20]);
         let (hot_capacity, hot_faults) = if hot_kind == Kind::Ram { (u64::MAX, DiskFaults::default()) } else { (hot_capacity, hot_faults) };
-        let hot = Platter::new(hot_kind, hot_capacity, hot_faults, random.next_u64());
+        let hot = [0, 1].map(|_| Arc::new(Mutex::new(Platter::new(hot_kind, hot_capacity, hot_faults, random.next_u64()))));
         let cold = Platter::new(Kind::Card, cold_capacity, cold_faults, random.next_u64());
         let has_cold = chance(&mut random, 85);
         World {
             streams: [stream("a"), stream("b")],
             shape: Shape { size: pick(&mut random, &[10, 100, 100, 1_000]), keys: pick(&mut random, &[0, 1, 3, 50]) },
             unreadable: hot_faults.read > 0 || cold_faults.read > 0,
-            hot: Arc::new(Mutex::new(hot)),
+            hot,
             cold: has_cold.then(|| Arc::new(Mutex::new(cold))),
             kinesis: Kinesis::default(),
             answers: Answers::good(),
@@ -86,6 +89,7 @@ impl World {
             lines: BTreeMap::new(),
             kept_by_sender: Vec::new(),
             next_line: 0,
+            repeats: false,
             dropped: 0,
             deaths: Deaths::default(),
             traces,
@@ -106,7 +110,7 @@ impl World {
     }
 
     pub(crate) fn disks(&self) -> impl Iterator<Item = &Shared> {
-        [Some(&self.hot), self.cold.as_ref()].into_iter().flatten()
+        self.hot.iter().chain(&self.cold)
     }
 
     // The ledger.
@@ -152,14 +156,14 @@ impl World {
 
     /// Lines are in one order, each accepted once, so that orders can be compared.
     pub(crate) fn exact_order(&self) -> bool {
-        self.kept_by_sender.is_empty() && !self.unreadable
+        !self.repeats && !self.unreadable
     }
 
     // What stands on the disks.
 
     pub(crate) fn blocks_on_disk(&self, stream: usize, with_cold: bool, aside: bool) -> Blocks {
         let (mut blocks, of) = (Blocks::default(), &self.streams[stream]);
-        for disk in [Some(&self.hot), self.cold.as_ref().filter(|_| with_cold)].into_iter().flatten() {
+        for disk in [Some(&self.hot[stream]), self.cold.as_ref().filter(|_| with_cold)].into_iter().flatten() {
             blocks.scan(&self.shape, of, &lock(disk).contents(of.hash(), aside));
         }
         blocks
@@ -188,7 +192,7 @@ impl World {
 
     /// The highest position that a cursor of a stream calls acknowledged.
     pub(crate) fn acknowledged(&self, stream: usize, with_cold: bool) -> u64 {
-        let disks = [Some(&self.hot), self.cold.as_ref().filter(|_| with_cold)];
+        let disks = [Some(&self.hot[stream]), self.cold.as_ref().filter(|_| with_cold)];
         disks.into_iter().flatten().map(|disk| lock(disk).acknowledged(self.streams[stream].hash())).max().unwrap_or(0)
     }
 
@@ -215,7 +219,7 @@ impl World {
     /// A process is gone: what only it knew is forgotten. Lines that were in memory alone are nobody's any more.
     pub(crate) fn kill(&mut self) {
         self.deaths = Deaths::default();
-        let ram = lock(&self.hot).kind == Kind::Ram;
+        let ram = lock(&self.hot[0]).kind == Kind::Ram;
         self.disks().for_each(|disk| lock(disk).kill());
         for stream in 0..2 {
             self.note_missing(stream, ram);
