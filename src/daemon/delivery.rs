@@ -4,6 +4,7 @@ use std::sync::PoisonError;
 
 use super::output::Output;
 use super::report::Reporter;
+use super::spool_report::SpoolReporter;
 use super::{Shared, State};
 use crate::config::Destination;
 use crate::counters::RejectReason;
@@ -18,9 +19,11 @@ use crate::spool::disk::PendingSync;
 pub(super) fn deliver(shared: &Shared, mut output: Output, request_size: usize, destination: Option<&Destination>) {
     let mut batch = Batch::new(request_size);
     let mut reporter = Reporter::new(shared.log.clone(), destination.cloned());
+    let mut spool_reporter = SpoolReporter::new(shared.log.clone());
     let mut state = shared.lock();
     while state.ended.is_none() {
         let now = shared.clock.now();
+        spool_reporter.look(now, state.pipeline.spool());
         match state.pipeline.poll(now, &mut batch) {
             Step::Send => {
                 drop(state);

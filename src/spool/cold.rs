@@ -157,8 +157,7 @@ impl<D: Disk> Cold<D> {
         }
         self.until = None;
         let (mut place, mut end, mut began) = (Place::default(), self.settled, None::<Settling>);
-        loop {
-            let Peek::Block(mut header) = hot.peek(end, &mut place) else { break };
+        while let Peek::Block(mut header) = hot.peek(end, &mut place) {
             self.plain.clear();
             if hot.read(&header, &mut place, &mut self.plain).is_err() {
                 // Reading it for delivery will find the same and give it up.

@@ -16,6 +16,7 @@
 use std::io;
 use std::time::Duration;
 
+use crate::config::WhenFull;
 use crate::spool::block::{BlockBuilder, CODEC_DEFLATE, Header, Position};
 use crate::spool::cold::{Cold, ColdOptions};
 use crate::spool::disk::Disk;
@@ -34,17 +35,6 @@ pub struct SpoolOptions {
     pub when_full: WhenFull,
     /// Bounds of cold.
     pub cold: ColdOptions,
-}
-
-/// What becomes of lines for which there is no room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WhenFull {
-    /// They wait in the input.
-    Block,
-    /// The oldest that are not on their way make room.
-    DropOldest,
-    /// They are given up themselves.
-    DropNewest,
 }
 
 /// The spool has no room until something is acknowledged or settled.
