@@ -20,7 +20,7 @@ mod settling;
 use std::time::Duration;
 
 use crate::config::Ordering;
-use crate::counters::Counters;
+use crate::counters::{Counters, RejectReason};
 use crate::ending::{Cause, Ending};
 use crate::kinesis::backoff::Backoff;
 use crate::kinesis::batch::Batch;
@@ -369,7 +369,12 @@ impl<D: Disk> Pipeline<D> {
                 }
             };
             let flush = self.closing.is_some() || self.pressed;
-            if !self.packer.ripe(now, next.as_ref(), flush) || !self.packer.emit(batch, &mut self.random) {
+            if !self.packer.ripe(now, next.as_ref(), flush) {
+                return;
+            }
+            let emptied = self.packer.emit(batch, &mut self.random);
+            self.counters.set_aside.add(RejectReason::TooLarge, self.packer.take_oversize());
+            if !emptied {
                 return;
             }
             self.pressed = false;

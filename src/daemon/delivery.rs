@@ -41,7 +41,9 @@ pub(super) fn deliver(shared: &Shared, mut output: Output, request_size: usize, 
                     drop(state);
                     let result = sync.wait();
                     state = shared.lock();
-                    state.pipeline.settled(shared.clock.now(), result);
+                    if state.ended.is_none() {
+                        state.pipeline.settled(shared.clock.now(), result);
+                    }
                 }
                 shared.space.notify_one();
             }

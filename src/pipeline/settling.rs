@@ -59,6 +59,8 @@ impl<D: Disk> Pipeline<D> {
 
     /// What became of the last `begin_settle`.
     pub fn settled(&mut self, now: Now, result: io::Result<()>) {
+        // Hot has room again.
+        self.pressed &= result.is_err();
         self.spool.settled(now, result);
     }
 

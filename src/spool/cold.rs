@@ -91,13 +91,15 @@ impl<D: Disk> Cold<D> {
     }
 
     /// Takes over what was found. Where hot survived as well, what is here may not be durable yet, so it is made so before hot may let go of it.
-    pub(super) fn adopt(&mut self, acknowledged: Position, hot_survived: bool) {
-        if let Some((segment, _)) = self.store.last().filter(|_| hot_survived)
+    pub(super) fn adopt(&mut self, acknowledged: Position, hot_start: Option<Position>) {
+        self.settled = self.store.end().max(acknowledged);
+        if let (Some((segment, _)), Some(hot_start)) = (self.store.last(), hot_start)
             && self.store.disk.begin_sync(segment).and_then(PendingSync::wait).is_err()
         {
-            self.store.set_aside(segment);
+            // Hot settles once more, into a segment of its own.
+            self.store.seal_last();
+            self.settled = hot_start.max(acknowledged);
         }
-        self.settled = self.store.end().max(acknowledged);
     }
 
     /// How it is.
@@ -193,7 +195,11 @@ impl<D: Disk> Cold<D> {
             let fresh = Settling { end, segment, size_before: before.map_or(0, |(_, size)| size), end_before: header.position };
             began = Some(Settling { end, ..began.unwrap_or(fresh) });
         }
-        let began = began?;
+        let Some(began) = began else {
+            // Whatever it was, asking again at once would not change it.
+            self.until = self.until.or(Some(Deadline(now.mono + RETRY)));
+            return None;
+        };
         match self.store.disk.begin_sync(began.segment) {
             Ok(sync) => {
                 self.settling = Some(began);

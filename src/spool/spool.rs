@@ -17,7 +17,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::config::WhenFull;
-use crate::spool::block::{BlockBuilder, CODEC_DEFLATE, Header, Position};
+use crate::spool::block::{self, BlockBuilder, CODEC_DEFLATE, Header, Position};
 use crate::spool::cold::{Cold, ColdOptions};
 use crate::spool::disk::Disk;
 use crate::spool::segment::StreamId;
@@ -82,6 +82,8 @@ pub struct Spool<D: Disk> {
     source: Source,
     hot_place: Place,
     cold_place: Place,
+    /// Where the first block stands that is in hot only.
+    unsettled_place: Place,
     /// Every block before it is acknowledged.
     acknowledged: Position,
     /// Lines of this run in blocks from `read` on.
@@ -106,7 +108,7 @@ impl<D: Disk> Spool<D> {
         // The cursor may be behind the data, and after a power cut before it.
         let next = hot.end().max(cold.as_ref().map_or(Position(0), |cold| cold.store.end())).max(acknowledged);
         if let Some(cold) = &mut cold {
-            cold.adopt(acknowledged, hot.start().is_some());
+            cold.adopt(acknowledged, hot.start());
         }
         let mut spool = Spool {
             options,
@@ -118,6 +120,7 @@ impl<D: Disk> Spool<D> {
             source: Source::Hot,
             hot_place: Place::default(),
             cold_place: Place::default(),
+            unsettled_place: Place::default(),
             acknowledged,
             unread_lines: 0,
             counters,
@@ -170,7 +173,7 @@ impl<D: Disk> Spool<D> {
     /// The next block's header, if one is there.
     pub fn peek(&mut self) -> Option<Header> {
         loop {
-            if let Some(cold) = self.cold.as_mut().filter(|cold| cold.store.start().is_some()) {
+            if let Some(cold) = self.cold.as_mut().filter(|cold| cold.store.end() > self.read) {
                 let hot_start = self.hot.start();
                 match cold.store.peek(self.read, &mut self.cold_place) {
                     Peek::Block(header) if hot_start.is_none_or(|start| header.position < start) => {
@@ -207,7 +210,8 @@ impl<D: Disk> Spool<D> {
     pub fn read(&mut self, header: &Header, out: &mut Vec<u8>) -> io::Result<()> {
         let from_cold = self.source == Source::Cold;
         let segment = if from_cold { self.cold_place.segment() } else { self.hot_place.segment() };
-        let result = match &mut self.cold {
+        let start = out.len();
+        let mut result = match &mut self.cold {
             Some(cold) if from_cold && header.codec == CODEC_DEFLATE => {
                 self.packed.clear();
                 let stored = cold.store.read(header, &mut self.cold_place, &mut self.packed);
@@ -217,6 +221,10 @@ impl<D: Disk> Spool<D> {
             // Nothing is packed in hot.
             _ => self.hot.read(header, &mut self.hot_place, out),
         };
+        if result.is_ok() && header.position < self.opened && !block::is_sound(&out[start..], header.lines) {
+            out.truncate(start);
+            result = Err(io::ErrorKind::InvalidData.into());
+        }
         if let Err(error) = result {
             self.lose(self.source, segment);
             return Err(error);
@@ -311,9 +319,15 @@ impl<D: Disk> Spool<D> {
         if settled >= self.next {
             return None;
         }
-        match self.hot.peek(settled, &mut Place::default()) {
+        match self.hot.peek(settled, &mut self.unsettled_place) {
             Peek::Block(header) => Some((self.shown(header).accepted.mono, self.hot.used())),
-            _ => None,
+            // What was there has been dropped.
+            Peek::Nothing => {
+                let next = self.next;
+                _ = self.cold.as_mut().map(|cold| cold.settled = next);
+                None
+            }
+            Peek::Damaged(_) => None,
         }
     }
 

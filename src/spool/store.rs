@@ -224,6 +224,11 @@ impl<D: Disk> Store<D> {
         self.segments.back().map(|last| (last.number, last.size))
     }
 
+    /// Nothing more is appended to the last segment.
+    pub(super) fn seal_last(&mut self) {
+        self.sealed = true;
+    }
+
     /// Nothing more is appended to the segment `number`, and nothing behind its first `size` bytes and from `end` on is trusted. One that is left with
     /// nothing goes.
     pub(super) fn seal(&mut self, number: u64, size: u64, end: Position) {
