@@ -3,7 +3,8 @@
 //! The floor is what no sender can do without: one loop that base64-encodes, hashes (SHA-256) and writes the bytes to a loopback socket that is read and
 //! discarded. Ours is the whole way of the same bytes, from `Read` to the acknowledged record, with a server that reads each request and answers it.
 //! Both run in turns, so that a busy machine slows both, and the median of the ratios counts. `BENCH_ASSERT=1` makes a ratio below [`RATIO_MIN`] an error;
-//! `BENCH_MIB` (default 256) says how much input a run has, `BENCH_PAIRS` (default 7) how many pairs of runs there are.
+//! `BENCH_MIB` (default 256) says how much input a run has, `BENCH_PAIRS` (default 7) how many pairs of runs there are, `BENCH_FORMAT` (default influx) the
+//! format and `BENCH_PARTITION=series` that method; a ratio of theirs to the floor means little, since another number of bytes leaves.
 
 #[path = "../tests/support/mod.rs"]
 mod support;
@@ -20,6 +21,8 @@ use kinegraf::config::{Config, Destination, Environment, Pack};
 use kinegraf::daemon::{self, Output, Run, Signals};
 use kinegraf::input::stdin::{Input, InputKind};
 use kinegraf::limits::REQUEST_SIZE;
+use kinegraf::line::format::{Format, TimestampUnit};
+use kinegraf::line::partition_key::PartitionMethod;
 use kinegraf::log::{Hold, Log};
 use kinegraf::sender::Sender;
 use kinegraf::time::Clock;
@@ -86,6 +89,18 @@ fn ours(sample: &[u8], repeats: usize, pack: Pack) -> Duration {
     let destination = Destination { region: support::REGION.into(), stream: support::STREAM.into(), url: format!("http://{address}/") };
     let mut config = Config::defaults(destination.clone());
     config.packing.pack = pack;
+    config.format = match std::env::var("BENCH_FORMAT").as_deref() {
+        Ok("json") => Format::Json(TimestampUnit::default()),
+        Ok("custom") => Format::Custom,
+        Ok("string") => Format::String,
+        _ => Format::Influx,
+    };
+    if !config.format.joins() {
+        config.packing.pack = Pack::Metric;
+    }
+    if std::env::var("BENCH_PARTITION").as_deref() == Ok("series") {
+        config.partition = PartitionMethod::Series;
+    }
     let keys = [("AWS_ACCESS_KEY_ID", support::ACCESS_KEY), ("AWS_SECRET_ACCESS_KEY", support::SECRET_KEY)];
     let sender = Sender::new(&config, destination, Environment::from_pairs(&keys), clock).expect("no CA file is named");
     let reader = Again { bytes: sample.to_vec(), at: 0, repeats };

@@ -16,10 +16,12 @@
 //! | [`pipeline`] | the core state machine between them: no clock, no file, no socket |
 //! | [`sender`], [`daemon`] | one request from batch to answer; the threads around the core |
 //! | [`config`], [`cli`] | what a person may say |
+//! | [`commands`] | what there is beside a run |
 //! | [`limits`], [`memory`], [`time`], [`random`], [`counters`], [`ending`], [`log`] | bounds, clocks, randomness, books, exit codes, diagnostics |
 
 pub mod aws;
 pub mod cli;
+pub mod commands;
 pub mod config;
 pub mod counters;
 pub mod daemon;

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use kinegraf::cli::{self, Command, Options};
+use kinegraf::cli::{self, Command, MigrateOptions, Options};
+use kinegraf::commands::migrate;
 use kinegraf::config::{self, Config, DirectoryEntry, Environment, Files, Level};
 use kinegraf::daemon::{self, Output, Run, Signals};
 use kinegraf::ending;
@@ -25,8 +26,10 @@ fn main() -> ExitCode {
     let clock = Clock::new();
     match cli::parse(std::env::args_os().skip(1)) {
         Ok(Command::Help) => print(&cli::help()),
+        Ok(Command::MigrateHelp) => print(&cli::migrate_help()),
         Ok(Command::Version) => print(&format!("{}\n", cli::version())),
         Ok(Command::Run(options)) => run(&options, clock),
+        Ok(Command::Migrate(options)) => migrate(&options),
         Err(error) => fail(ending::USAGE, &error.to_string()),
     }
 }
@@ -57,6 +60,17 @@ fn run(options: &Options, clock: Clock) -> ExitCode {
     summary.say(&log);
     log.end(&summary.ending.reason(config.destination.as_ref()));
     ExitCode::from(summary.ending.code())
+}
+
+fn migrate(options: &MigrateOptions) -> ExitCode {
+    match migrate::run(options, &Environment::from_process(), FILES, &mut std::io::stdout()) {
+        Ok(notes) => {
+            let text: String = notes.iter().map(|note| format!("kinegraf: {note}\n")).collect();
+            _ = std::io::stderr().write_all(text.as_bytes());
+            ExitCode::SUCCESS
+        }
+        Err(failure) => fail(failure.exit_code(), &failure.to_string()),
+    }
 }
 
 fn output(config: &Config, environment: Environment, clock: Clock) -> Result<Output, String> {

@@ -26,6 +26,8 @@ pub(crate) struct Document {
     pub(crate) settings: Settings,
     /// Keys of the top that are there with empty text, which counts as not there.
     pub(crate) blank: Vec<(Id, Range<usize>)>,
+    /// Keys whose text has variables, with the bytes of their value, whatever became of it.
+    pub(crate) variables: Vec<(Id, Range<usize>)>,
     /// Some line does not parse, so that what seems to be missing may stand there.
     pub(crate) broken: bool,
     /// What only a file of Telegraf has: the file is one.
@@ -41,7 +43,7 @@ pub(crate) fn read(text: &str, environment: &Environment, purpose: Purpose, repo
     let source = telegraf.as_ref().map_or_else(|| text.to_owned(), |section| section.alone(text));
     // Without its section, or with two, nobody can say what is missing.
     let broken = telegraf.as_ref().is_some_and(|section| section.tables.is_empty());
-    let document = Document { settings: Settings::new(), blank: Vec::new(), broken, telegraf };
+    let document = Document { settings: Settings::new(), blank: Vec::new(), variables: Vec::new(), broken, telegraf };
     let mut walk = Walk { text, report, environment, purpose, broken_lines: BTreeSet::new(), document };
     let mut repaired = source.clone();
     for round in 1..=ROUNDS_MAX {
@@ -166,13 +168,16 @@ impl Walk<'_, '_, '_> {
         } else {
             self.hide(value, true)
         }
+        let has_variable = value.get_ref().as_str().is_some_and(|text| text.contains('$'));
+        if has_variable {
+            self.document.variables.push((key.id, value.span()));
+        }
         let expanded = match value.get_ref() {
             DeValue::String(text) => match self.expanded(text) {
                 Ok(text) => Some(text),
                 Err(error) => {
                     self.document.settings.set_wrong(key.id);
-                    // Whoever migrates need not be in the environment that the values come from.
-                    if !(self.purpose == Purpose::Migrate && matches!(error, VariableError::Unset(_))) {
+                    if !(self.purpose == Purpose::Migrate && self.is_of_the_environment(text)) {
                         self.mistake(value.span(), format!("{} {}", key.path(), error.reason()));
                     }
                     return;
@@ -181,7 +186,7 @@ impl Walk<'_, '_, '_> {
             _ => None,
         };
         let blank = expanded.as_deref().is_some_and(|text| text.trim().is_empty());
-        if blank && self.may_be_blank(key) {
+        if blank && (has_variable || self.may_be_blank(key)) {
             if key.section.is_empty() {
                 self.document.blank.push((key.id, name));
             }
@@ -204,12 +209,17 @@ impl Walk<'_, '_, '_> {
         }
     }
 
-    /// Empty text counts as not there: at the top of our file, and wherever Telegraf's samples have it.
+    /// Empty text counts as not there: at the top of our file, wherever Telegraf's samples have it, and where a variable is empty.
     fn may_be_blank(&self, key: &Key) -> bool {
         match self.document.telegraf {
             Some(_) => key.id != Id::Format,
             None => key.section.is_empty() && matches!(key.kind, Kind::Text { .. }),
         }
+    }
+
+    /// Whether only the environment is to blame for text that cannot be expanded. Whoever migrates need not be in the one that the values come from.
+    fn is_of_the_environment(&self, text: &str) -> bool {
+        !telegraf::names::is_secret_reference(text) && variables::expand(text, &|_| Some("x".into())).is_ok()
     }
 
     /// Text with its variables in place.

@@ -82,9 +82,11 @@ pub(crate) fn read_named(path: &Path, named_by: &str, files: &Files<'_>) -> Resu
     }
 }
 
-type Checked = (PartitionMethod, Format, Option<super::Destination>);
+/// What is checked of several keys at once.
+pub(crate) type Checked = (PartitionMethod, Format, Option<super::Destination>);
 
-fn check_all(document: &Document, settings: &Settings, dry_run: bool, files: &Files<'_>, report: &mut Report<'_>) -> Checked {
+/// Reports every mistake that no key shows alone.
+pub(crate) fn check_all(document: &Document, settings: &Settings, dry_run: bool, files: &Files<'_>, report: &mut Report<'_>) -> Checked {
     let partition = partition::method(document, settings, files, report);
     let format = check::format(document, settings, report);
     if !document.broken {

@@ -3,11 +3,11 @@
 //! A flag wins over the file; variables fill only what is empty. What a key may hold and its default stand once, in [`keys`].
 
 mod check;
-mod diagnostic;
-mod document;
+pub(crate) mod diagnostic;
+pub(crate) mod document;
 pub mod environment;
 pub mod keys;
-mod load;
+pub(crate) mod load;
 pub(crate) mod near;
 mod partition;
 pub(crate) mod settings;

@@ -98,8 +98,11 @@ fn idle_keys(document: &Document, settings: &Settings, report: &mut Report<'_>) 
         }
         let found = method.map_or("is not set".to_owned(), |method| format!("is \"{method}\""));
         let message = format!("{} needs partition.method {shown}, which {found}", settings.subject(id));
+        // A method out of a variable is now this one and now that.
+        let may_be_idle = document.variables.iter().any(|(id, _)| *id == Id::PartitionMethod);
         match document.telegraf {
             Some(_) => report.note(settings.key_place(id), message + ": it is ignored, as Telegraf does"),
+            None if may_be_idle => report.note(settings.key_place(id), message + ": it is ignored"),
             None => report.push(settings.key_place(id), message),
         }
     }

@@ -159,6 +159,7 @@ impl Taker {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::line::format::TimestampUnit;
     use crate::line::partition_key::PartitionMethod;
     use crate::spool::block::{HEADER_SIZE, Position, entries};
     use std::time::Duration;
@@ -221,6 +222,28 @@ mod tests {
         let expected = [("cpu", "cpu v=1 1800000000000000000"), ("mem", "mem v=2 5")];
         assert_eq!(lines, expected.map(|(key, line)| (key.to_owned(), line.to_owned())));
         assert_eq!((intake.counters().stamped, intake.counters().timestamp_guessed), (1, 0));
+    }
+
+    #[test]
+    fn a_line_of_which_a_record_would_be_too_large_in_its_format_is_rejected() {
+        let json = Format::Json(TimestampUnit::default());
+        // 300 = a key of 1 + the object: 41 bytes around a string, of which each control character becomes six.
+        for (format, text, fits) in [
+            (json, "x".repeat(258), true),
+            (json, "x".repeat(259), false),
+            (json, "\x01".repeat(43), true),
+            (json, "\x01".repeat(43) + "x", false),
+            (Format::Custom, "x".repeat(285), true),
+            (Format::Custom, "x".repeat(286), false),
+            (Format::String, "x".repeat(293), true),
+            (Format::String, "x".repeat(294), false),
+        ] {
+            let mut intake = intake(PartitionMethod::Measurement, Timestamp::Keep);
+            intake.taker.options.format = format;
+            let (lines, rejected) = take(&mut intake, &format!("m s=\"{text}\"\nn v=1\n"));
+            assert_eq!(lines.len(), 1 + usize::from(fits), "{format:?}, {} bytes", text.len());
+            assert_eq!(rejected.iter().map(|(reason, _)| *reason).collect::<Vec<_>>(), vec![RejectReason::TooLarge; usize::from(!fits)]);
+        }
     }
 
     #[test]

@@ -7,6 +7,8 @@
 
 use std::time::Duration;
 
+use memchr::memchr_iter;
+
 use crate::input::line_reader::line_ends;
 use crate::kinesis::outcome::Outcome;
 use crate::limits::{RECORDS_MAX, REQUEST_SIZE_MIN};
@@ -27,6 +29,10 @@ impl Record<'_> {
     /// Where the second half of its lines begins in the data; `None` for one line, and for data that is not its lines as they came.
     pub fn middle(&self) -> Option<usize> {
         let before = (self.lines / 2).checked_sub(1)? as usize;
+        // Where there is one newline a line, each ends one: always so in JSON, which the input's rule would misread (a string may end in `=`).
+        if memchr_iter(b'\n', self.data).count() == self.lines as usize && self.data.ends_with(b"\n") {
+            return memchr_iter(b'\n', self.data).nth(before).map(|newline| newline + 1);
+        }
         let (middle, last) = (line_ends(self.data).nth(before)?, line_ends(self.data).nth(self.lines as usize - 1)?);
         (last == self.data.len()).then_some(middle)
     }
@@ -96,9 +102,21 @@ impl Batch {
 
     /// Appends a record of which `write` appends the data; the caller asked for `room`. Returns its size, key included.
     pub fn push(&mut self, key: &str, lines: u32, first: Position, write: impl FnOnce(&mut Vec<u8>)) -> usize {
+        self.push_lines(key, |out| {
+            write(out);
+            (lines, first)
+        })
+    }
+
+    /// As `push`, but `write` says how many lines it has appended, and of which block the first was. Where that is none there is no record; returns 0.
+    pub fn push_lines(&mut self, key: &str, write: impl FnOnce(&mut Vec<u8>) -> (u32, Position)) -> usize {
         let start = self.buffer.len();
         self.buffer.extend_from_slice(key.as_bytes());
-        write(&mut self.buffer);
+        let (lines, first) = write(&mut self.buffer);
+        if lines == 0 {
+            self.buffer.truncate(start);
+            return 0;
+        }
         let size = self.buffer.len() - start;
         assert!(size <= self.request_size && self.buffer.len() <= self.request_size * 2, "at most two requests' worth of records are open");
         assert!(self.records.len() < RECORDS_MAX, "a request is never over its limits");
@@ -338,6 +356,17 @@ mod tests {
         let keys: Vec<&str> = (0..batch.len()).map(|index| batch.record(index).key).collect();
         assert_eq!(keys, ["key", "k\u{e9}y", "k\u{e9}y", "k\u{e9}y", "k\u{e9}y", "k\u{e9}y", "last"]);
         assert_eq!((batch.lines(), batch.first()), (7, Some(Position(0))));
+    }
+
+    #[test]
+    fn a_record_of_json_is_halved_at_its_newlines_though_the_inputs_rule_sees_strings_in_it() {
+        let objects =
+            ["b", "b c=", "b d=", "e f="].map(|value| format!("{{\"fields\":{{\"v\":1}},\"name\":\"m\",\"tags\":{{\"a\":\"{value}\"}}}}\n"));
+        let mut batch = batch(&[]);
+        batch.push("key", 4, Position(0), |out| out.extend_from_slice(objects.concat().as_bytes()));
+        assert!(line_ends(objects.concat().as_bytes()).count() < 4, "the input's rule does not fit");
+        assert!(batch.halve_all() && batch.halve_all() && !batch.halve_all());
+        assert_eq!(data(&batch), objects);
     }
 
     #[test]

@@ -14,6 +14,7 @@
 use std::str::FromStr;
 
 use crate::line::bytes::{MEASUREMENT_ESCAPES, NAME_ESCAPES, STRING_ESCAPES, pieces};
+use crate::line::float;
 use crate::line::format::TimestampUnit;
 use crate::line::point::Point;
 use crate::line::sink::Sink;
@@ -63,42 +64,27 @@ fn field_value(value: &[u8], out: &mut impl Sink) {
         }
         [b't' | b'T', ..] => out.put(b"true"),
         [b'f' | b'F', ..] => out.put(b"false"),
-        [digits @ .., b'i'] => out.put_text(format_args!("{}", number::<i64>(digits).unwrap_or_default())),
-        [digits @ .., b'u'] => out.put_text(format_args!("{}", number::<u64>(digits).unwrap_or_default())),
-        text => float(text, out),
+        [digits @ .., b'i' | b'u'] => integer(digits, out),
+        text => float::write(text, out),
+    }
+}
+
+/// A whole number without leading zeros, and without a sign where it is zero.
+fn integer(digits: &[u8], out: &mut impl Sink) {
+    let (sign, digits) = digits.split_at(usize::from(digits.starts_with(b"-")));
+    let zeros = digits.iter().take_while(|&&digit| digit == b'0').count();
+    match &digits[zeros..] {
+        [] => out.put(b"0"),
+        digits => {
+            out.put(sign);
+            out.put(digits);
+        }
     }
 }
 
 /// A number that the scanner accepted.
 fn number<T: FromStr>(text: &[u8]) -> Option<T> {
     str::from_utf8(text).ok()?.parse().ok()
-}
-
-/// The fewest digits that give the number back.
-fn float(text: &[u8], out: &mut impl Sink) {
-    let value: f64 = number(text).unwrap_or_default();
-    match value.abs() {
-        0.0 => out.put(if value.is_sign_negative() { b"-0" } else { b"0" }),
-        1e-6..1e21 => out.put_text(format_args!("{value}")),
-        small if small < 1e-6 => out.put_text(format_args!("{value:e}")),
-        _ => large(value, out),
-    }
-}
-
-/// One from 1e21 on: Go writes `1e+21`, Rust `1e21`.
-fn large(value: f64, out: &mut impl Sink) {
-    struct Signed<'a, S>(&'a mut S);
-    impl<S: Sink> std::fmt::Write for Signed<'_, S> {
-        fn write_str(&mut self, text: &str) -> std::fmt::Result {
-            match text.split_once('e') {
-                Some((digits, exponent)) => [digits, "e+", exponent].iter().for_each(|part| self.0.put(part.as_bytes())),
-                None => self.0.put(text.as_bytes()),
-            }
-            Ok(())
-        }
-    }
-    // A sink takes everything.
-    let _ = std::fmt::Write::write_fmt(&mut Signed(out), format_args!("{value:e}"));
 }
 
 /// What a byte of a string needs.

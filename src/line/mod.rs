@@ -3,6 +3,7 @@
 
 pub(crate) mod bytes;
 mod custom;
+mod float;
 pub mod format;
 mod json;
 mod number;

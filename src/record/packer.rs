@@ -161,25 +161,24 @@ impl Packer {
         };
         let limit = self.options.record_size.min(room);
         let most = if self.options.pack == Pack::Metric { 1 } else { usize::MAX };
-        let (mut size, mut count, mut first) = (key.len(), 0, Position(u64::MAX));
-        for line in self.lines[self.left..].iter().take(most) {
-            let with = size + format.size(&self.buffer[line.entry.line_start as usize..][..line.entry.line_size as usize]);
-            if with > limit || !self.same_key(&head, &line.entry) {
-                break;
-            }
-            (size, count, first) = (with, count + 1, first.min(line.position));
-        }
-        if count == 0 {
-            return false;
-        }
-        let (lines, buffer) = (&self.lines[self.left..self.left + count], &self.buffer);
-        batch.push(key, count as u32, first, |out| {
+        let lines = self.lines[self.left..].iter().take(most).take_while(|line| self.same_key(&head, &line.entry));
+        let mut count = 0;
+        batch.push_lines(key, |out| {
+            let (start, mut first) = (out.len() - key.len(), Position(u64::MAX));
             for line in lines {
-                format.append(&buffer[line.entry.line_start as usize..][..line.entry.line_size as usize], out);
+                let text = &self.buffer[line.entry.line_start as usize..][..line.entry.line_size as usize];
+                let size = out.len() - start;
+                // What a line will have is counted only where the record's end is near.
+                if size + format.size_max(text.len()) > limit && size + format.size(text) > limit {
+                    break;
+                }
+                format.append(text, out);
+                (count, first) = (count + 1, first.min(line.position));
             }
+            (count as u32, first)
         });
         self.left += count;
-        true
+        count > 0
     }
 
     fn same_key(&self, a: &Entry, b: &Entry) -> bool {
@@ -191,13 +190,18 @@ impl Packer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::line::format::TimestampUnit;
     use crate::spool::block::{BlockBuilder, HEADER_SIZE};
 
     const NOW: Now = Now { mono: Duration::from_secs(100), wall: Duration::ZERO };
 
     fn packer(pack: Pack, record_size: usize) -> Packer {
+        formatting(Format::Influx, pack, record_size)
+    }
+
+    fn formatting(format: Format, pack: Pack, record_size: usize) -> Packer {
         let flush_interval = Duration::from_secs(10);
-        Packer::new(PackerOptions { pack, format: Format::Influx, buffer: 64 << 10, record_size, flush_interval })
+        Packer::new(PackerOptions { pack, format, buffer: 64 << 10, record_size, flush_interval })
     }
 
     fn take(packer: &mut Packer, position: u64, accepted: Duration, lines: &[(&str, &str)]) {
@@ -241,6 +245,27 @@ mod tests {
         let expected = pairs(&[("a", "m v=2\nm v=5\n"), ("b", "m v=1\nm v=3\n"), ("b", "m v=4\n")]);
         assert_eq!(records(&mut batch), expected);
         assert_eq!(batch.first(), Some(Position(0)));
+    }
+
+    #[test]
+    fn objects_of_json_are_joined_up_to_the_record_size_though_they_are_larger_than_their_lines() {
+        let object = |value| format!("{{\"fields\":{{\"v\":{value}}},\"name\":\"m\",\"tags\":{{}}}}\n");
+        let mut lines = vec![("k", "m v=1"), ("k", "m v=2"), ("k", "m v=3")];
+        for (record_size, expected) in [(1 + 80, [2, 1]), (1 + 79, [1, 2]), (1000, [3, 0])] {
+            let (mut packer, mut batch) = (formatting(Format::Json(TimestampUnit::default()), Pack::Lines, record_size), Batch::new(10_000));
+            take(&mut packer, 0, NOW.mono, &lines);
+            assert!(packer.emit(&mut batch, &mut Random::from_seed(1)));
+            let records = records(&mut batch);
+            assert_eq!(records[0].1, (1..=expected[0]).map(object).collect::<String>());
+            assert!(records.iter().all(|(key, data)| key.len() + data.len() <= record_size));
+            assert_eq!(records.iter().map(|(_, data)| data.as_str()).collect::<String>(), (1..=3).map(object).collect::<String>());
+        }
+        // A line that does not fit what is left of the batch waits, whole.
+        lines.truncate(2);
+        let (mut packer, mut batch) = (formatting(Format::Json(TimestampUnit::default()), Pack::Metric, 1000), Batch::new(81));
+        take(&mut packer, 0, NOW.mono, &lines);
+        assert!(!packer.emit(&mut batch, &mut Random::from_seed(1)));
+        assert_eq!((records(&mut batch), packer.lines()), (pairs(&[("k", &object(1))]), 1));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod support;
 
 mod account;
+mod describe;
 mod faults;
 mod limits;
 mod process;

@@ -1,10 +1,16 @@
 //! Allocations, counted.
 
+use std::time::Duration;
+
 use allocation_counter::{AllocationInfo, measure};
 use kinegraf::config::{Config, Pack, Timestamp};
 use kinegraf::kinesis::batch::Batch;
 use kinegraf::kinesis::outcome::{Outcome, Reply, RetryReason};
+use kinegraf::limits::PARTITION_KEY_SIZE_MAX;
+use kinegraf::line::format::{Format, TimestampUnit};
 use kinegraf::line::partition_key::{PartitionKey, PartitionMethod};
+use kinegraf::line::point::Point;
+use kinegraf::line::template::{Names, Template};
 use kinegraf::memory;
 use kinegraf::sender::Sender;
 use kinegraf::spool::block::Position;
@@ -29,9 +35,19 @@ fn input(stamped: bool) -> Vec<u8> {
     bytes
 }
 
-fn methods() -> [PartitionMethod; 5] {
-    let tag = |key: &str| PartitionMethod::Tag { key: key.into(), default: Some(PartitionKey::default()) };
-    [PartitionMethod::Random, PartitionMethod::Static(PartitionKey::default()), tag("host"), tag("name"), PartitionMethod::Measurement]
+fn methods() -> [PartitionMethod; 8] {
+    let tag = |key: &str, default| PartitionMethod::Tag { key: key.into(), default };
+    let template = Template::parse("{measurement}-{tag:host|none}-{tag:rack}-{hostname|x}", &Names::default(), &PartitionKey::default());
+    [
+        PartitionMethod::Random,
+        PartitionMethod::Static(PartitionKey::default()),
+        tag("host", Some(PartitionKey::default())),
+        tag("name", Some(PartitionKey::default())),
+        tag("name", None),
+        PartitionMethod::Measurement,
+        PartitionMethod::Series,
+        PartitionMethod::Template(template.unwrap()),
+    ]
 }
 
 #[test]
@@ -42,26 +58,57 @@ fn from_bytes_to_the_acknowledged_record_no_line_allocates() {
                 let mut config = config(pack, None);
                 config.partition = partition.clone();
                 config.input.timestamp = if stamped { Timestamp::Stamp } else { Timestamp::Keep };
-                let (bytes, mut way) = (input(stamped), Way::new(&config));
-                // Every third request is partly refused for its rate, so that records are sent again.
-                let mut requests = 0;
-                let mut answer = |batch: &mut Batch| {
-                    let reply = stored(batch);
-                    requests += 1;
-                    if requests % 3 == 0 && batch.window() > 1 {
-                        batch.outcomes[1] = Outcome::Retry(RetryReason::Throttled);
-                    }
-                    reply
-                };
-                way.read(&bytes, |way| way.deliver(&mut answer));
-                let info = measure(|| way.read(&bytes, |way| way.deliver(&mut answer)));
-                assert_eq!(info.count_total, 0, "{pack:?}, {partition:?}, stamped {stamped}");
-                let stamps = if stamped { way.pipeline.counters().accepted } else { 0 };
-                assert!(way.pipeline.counters().delivered > 10_000 && requests > 9);
-                assert_eq!(way.intake.counters().stamped, stamps);
+                no_line_allocates(&config, &input(stamped), if stamped { 1 } else { 0 });
             }
         }
     }
+}
+
+#[test]
+fn no_line_allocates_in_any_format() {
+    let json = Format::Json(TimestampUnit::from_duration(Duration::from_millis(1)));
+    for (format, pack) in [(json, Pack::Metric), (json, Pack::Lines), (Format::Custom, Pack::Metric), (Format::String, Pack::Metric)] {
+        let mut config = config(pack, None);
+        (config.format, config.partition) = (format, PartitionMethod::Series);
+        no_line_allocates(&config, &input(false), 0);
+    }
+}
+
+#[test]
+fn a_line_of_thousands_of_tags_and_fields_allocates_nothing() {
+    let pairs: Vec<String> = (0..6000).map(|i| format!("{:04}=1", i * 7919 % 6007)).collect();
+    let line = format!("m,{} {} 5\n", pairs.join(","), pairs.join(","));
+    let (mut out, mut key) = (Vec::with_capacity(line.len() * 3), String::with_capacity(PARTITION_KEY_SIZE_MAX));
+    let info = measure(|| {
+        let line = line.trim_end().as_bytes();
+        PartitionMethod::Series.key_of(&Point::parse(line).unwrap(), &mut key);
+        for format in [Format::Custom, Format::Json(TimestampUnit::default())] {
+            out.clear();
+            format.append(line, &mut out);
+            assert_eq!(format.size(line), out.len());
+        }
+    });
+    assert_eq!((info.count_total, key.len()), (0, 16));
+}
+
+/// Sends `bytes` the whole way twice and counts what the second time allocates; `stamps` of each line are counted.
+fn no_line_allocates(config: &Config, bytes: &[u8], stamps: u64) {
+    let mut way = Way::new(config);
+    // Every third request is partly refused for its rate, so that records are sent again.
+    let mut requests = 0;
+    let mut answer = |batch: &mut Batch| {
+        let reply = stored(batch);
+        requests += 1;
+        if requests % 3 == 0 && batch.window() > 1 {
+            batch.outcomes[1] = Outcome::Retry(RetryReason::Throttled);
+        }
+        reply
+    };
+    way.read(bytes, |way| way.deliver(&mut answer));
+    let info = measure(|| way.read(bytes, |way| way.deliver(&mut answer)));
+    assert_eq!(info.count_total, 0, "{:?}, {:?}, {:?}, stamped {stamps}", config.packing.pack, config.partition, config.format);
+    assert!(way.pipeline.counters().delivered > 10_000 && requests > 9);
+    assert_eq!(way.intake.counters().stamped, stamps * way.pipeline.counters().accepted);
 }
 
 /// A batch of `records` records of which each has as many lines; as large together whatever their number.
@@ -113,6 +160,10 @@ fn a_request_over_tls_allocates_for_its_bytes_and_not_for_its_records() {
 fn the_heap_stays_below_its_sum() {
     heap(Pack::Metric, None, |_| input(false));
     heap(Pack::Lines, Some(Certificate::Good), |_| input(false));
+    heap(Pack::Lines, None, |config| {
+        config.format = Format::Json(TimestampUnit::default());
+        input(false)
+    });
     // Lines and requests as large as they may be: every buffer is filled to its end.
     heap(Pack::Lines, Some(Certificate::Good), |config| {
         config.input.line_size = 1 << 20;

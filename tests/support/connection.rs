@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use super::calendar;
+use super::describe;
 use super::fault::{Coming, Fault, Garbage, Shape, Throttle};
 use super::http::{Answer, Head, Wire};
 use super::limits::{PutRecords, Refusal};
@@ -117,7 +118,9 @@ fn exchange(shared: &Shared, connection: u64, on_connection: u64, wire: &mut Wir
     }
     read_body(wire, body, size, &fault)?;
     shared.count_body(size);
-    let mut reply = if shared.store == Store::Counts {
+    let mut reply = if describe::is_asked(&head) {
+        describe::answer(&service, &head, body).map_or_else(|refusal| refuse(shared, &refusal, &mut exchange), Reply::error)
+    } else if shared.store == Store::Counts {
         count(shared, &service, &head, body, &fault)
     } else {
         take(shared, &service, &head, body, &fault, &mut exchange)

@@ -15,6 +15,7 @@
 
 pub mod calendar;
 mod connection;
+mod describe;
 pub mod fault;
 pub mod http;
 pub mod limits;

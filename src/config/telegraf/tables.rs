@@ -55,6 +55,61 @@ pub(crate) fn tables(text: &str) -> (Range<usize>, Vec<Table>) {
     (top, tables)
 }
 
+/// One key with its value, in the lines that it takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Statement {
+    /// `["tagpass", "host"]`; empty when the key cannot be read.
+    pub(crate) names: Vec<String>,
+    /// Where its value begins, behind the equals sign.
+    pub(crate) value: usize,
+    /// From its first byte to the end of its last line, comment and newline included.
+    pub(crate) extent: Range<usize>,
+}
+
+/// Every statement below the header of this table.
+pub(crate) fn statements(text: &str, table: &Table) -> Vec<Statement> {
+    let (bytes, mut statements) = (&text.as_bytes()[..table.extent.end], Vec::new());
+    let mut at = line_end(bytes, table.header.end);
+    while at < bytes.len() {
+        match bytes[at] {
+            b' ' | b'\t' | b'\r' | b'\n' => at += 1,
+            b'#' => at = line_end(bytes, at),
+            _ => {
+                let end = statement_end(bytes, at);
+                let equals = key_end(&bytes[..end], at);
+                statements.push(Statement { names: names(&text[at..equals]), value: (equals + 1).min(end), extent: at..end });
+                at = end;
+            }
+        }
+    }
+    statements
+}
+
+/// Every comment in these lines, without its newline.
+pub(crate) fn comments(text: &str) -> Vec<Range<usize>> {
+    let (bytes, mut at, mut comments) = (text.as_bytes(), 0, Vec::new());
+    while at < bytes.len() {
+        match bytes[at] {
+            b'"' | b'\'' => at = string_end(bytes, at),
+            b'#' => {
+                let line = &text[at..line_end(bytes, at)];
+                comments.push(at..at + line.trim_end_matches(['\r', '\n']).len());
+                at += line.len();
+            }
+            _ => at += 1,
+        }
+    }
+    comments
+}
+
+/// Where the equals sign of the statement at `at` stands; its end where there is none.
+fn key_end(bytes: &[u8], mut at: usize) -> usize {
+    while at < bytes.len() && bytes[at] != b'=' {
+        at = if matches!(bytes[at], b'"' | b'\'') { string_end(bytes, at) } else { at + 1 };
+    }
+    at
+}
+
 /// Behind the newline that ends the line at `at`.
 fn line_end(bytes: &[u8], at: usize) -> usize {
     memchr::memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |newline| at + newline + 1)
@@ -169,6 +224,23 @@ mod tests {
         assert_eq!(shown("a = 'x\n[b]\n").len(), 1);
         assert_eq!(shown("a = \"\"\"x\n[b]\n").len(), 0);
         assert_eq!(shown("a = \"\\").len(), 0);
+    }
+
+    #[test]
+    fn statements_and_comments_are_found_whatever_their_values_hold() {
+        let text = "[t] # 1\n  a = \"# no\" # 2\n# 3\n  b.\"c=d\" = [ # 4\n   '#', \"\"\"\n# no\"\"\" ] # 5\r\n\n  e={x=1}\n";
+        let table = &tables(text).1[0];
+        let found: Vec<(String, &str)> =
+            statements(text, table).iter().map(|statement| (statement.names.join("."), &text[statement.extent.clone()])).collect();
+        assert_eq!(
+            found,
+            [
+                ("a".to_owned(), "a = \"# no\" # 2\n"),
+                ("b.c=d".to_owned(), "b.\"c=d\" = [ # 4\n   '#', \"\"\"\n# no\"\"\" ] # 5\r\n"),
+                ("e".to_owned(), "e={x=1}\n"),
+            ]
+        );
+        assert_eq!(comments(text).into_iter().map(|comment| &text[comment]).collect::<Vec<_>>(), ["# 1", "# 2", "# 3", "# 4", "# 5"]);
     }
 
     #[test]

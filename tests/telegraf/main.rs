@@ -1,0 +1,18 @@
+//! A real Telegraf as judge: it drives the program through `outputs.exec`, and writes the same metrics through its own `outputs.kinesis`, both into the
+//! loopback Kinesis.
+//!
+//! Telegraf is the one that `KINEGRAF_TELEGRAF` names (then it has to be there), else the one that `tests/telegraf/setup` built, else the one on PATH;
+//! without any the tests say so on stderr and pass. `KINEGRAF_BIN` names another kinegraf, such as a release build.
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test crate: a panic is the report")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod configuration;
+mod exec;
+mod identical;
+mod json;
+mod metrics;
+mod migrate;
+mod telegraf;
+mod unlike;
