@@ -21,6 +21,7 @@ const BANS: &[Ban] = &[
             "src/main.rs",
             "src/input/stdin.rs",
             "src/input/rejects.rs",
+            "src/spool/os_disk/",
             "src/aws/http/",
             "src/aws/credentials/",
             "src/spool/os_disk/",

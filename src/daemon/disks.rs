@@ -107,6 +107,10 @@ impl Disk for AnyDisk {
         each!(self, disk => disk.used_elsewhere())
     }
 
+    fn first_free(&self) -> u64 {
+        each!(self, disk => disk.first_free())
+    }
+
     fn free(&self) -> io::Result<Option<Free>> {
         each!(self, disk => disk.free())
     }

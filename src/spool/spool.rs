@@ -106,7 +106,7 @@ impl<D: Disk> Spool<D> {
         let mut cold = cold.map(|disk| Cold::open(Store::open(disk, stream, segment_size, &mut repaired), options.cold));
         let acknowledged = hot.cursor().acknowledged.max(cold.as_ref().map_or(Position(0), |cold| cold.store.cursor().acknowledged));
         // The cursor may be behind the data, and after a power cut before it.
-        let next = hot.end().max(cold.as_ref().map_or(Position(0), |cold| cold.store.end())).max(acknowledged);
+        let next = hot.free_from().max(cold.as_ref().map_or(Position(0), |cold| cold.store.free_from())).max(acknowledged);
         if let Some(cold) = &mut cold {
             cold.adopt(acknowledged, hot.start());
         }

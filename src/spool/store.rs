@@ -157,6 +157,11 @@ impl<D: Disk> Store<D> {
         }
     }
 
+    /// The first position that no segment here, set aside or not, may already have.
+    pub(super) fn free_from(&self) -> Position {
+        self.end().max(Position(self.disk.first_free()))
+    }
+
     /// Behind the last block that is known to be here.
     pub(super) fn end(&self) -> Position {
         self.segments.back().map_or(Position(0), |last| last.end.unwrap_or(Position(last.number)))
