@@ -21,6 +21,8 @@ mod limits;
 mod nasty;
 mod refusals;
 mod signals;
+mod spool_common;
+mod spool_kill;
 mod telegraf;
 mod tls;
 mod unreachable;
