@@ -22,6 +22,8 @@ mod nasty;
 mod refusals;
 mod signals;
 mod spool_common;
+mod spool_down;
+mod spool_ends;
 mod spool_kill;
 mod telegraf;
 mod tls;

@@ -47,7 +47,8 @@ impl Spool {
     /// The same for a program that starts ours.
     pub(crate) fn given(&self, program: Program, url: &str) -> Program {
         let program = program.args(["--region", REGION, "--stream", STREAM, "--endpoint-url", url, "--partition", "tag=host"]);
-        let program = program.args(["--spool".as_ref(), self.path.as_os_str()]).env("AWS_ACCESS_KEY_ID", ACCESS_KEY).env("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
+        let program =
+            program.args(["--spool".as_ref(), self.path.as_os_str()]).env("AWS_ACCESS_KEY_ID", ACCESS_KEY).env("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
         if self.text.is_empty() {
             return program;
         }
