@@ -1,8 +1,9 @@
-//! The loop around the core: three threads (signals and limits, input, delivery), one `Mutex` over the pipeline, two `Condvar`s.
+//! The loop around the core: three threads (signals and limits, input, delivery; with a cold disk a fourth), one `Mutex` over the pipeline, three `Condvar`s.
 //!
 //! ```text
 //! input     read ─▶ Intake ─▶ lock: accept            waits for `space` while the spool is full
 //! delivery  lock: poll ─▶ send, unlocked ─▶ lock: on_reply       waits for `work`
+//! settling  lock: poll_aside ─▶ sync, unlocked ─▶ lock: settled   waits for `sending`; works only while the delivery waits for an answer
 //! here      signals, limits, the status line           waits on a socket pair that the others and signal handlers write to
 //! ```
 //!
@@ -71,6 +72,8 @@ struct Shared {
     work: Condvar,
     /// Something for the input thread.
     space: Condvar,
+    /// A request is on its way; something for the settling thread.
+    sending: Condvar,
     waker: Waker,
     clock: Clock,
     log: Log,
@@ -108,6 +111,7 @@ impl Shared {
         }
         self.work.notify_all();
         self.space.notify_all();
+        self.sending.notify_all();
         self.waker.wake();
     }
 }
@@ -146,6 +150,7 @@ pub fn run(config: &Config, input: Input, output: Output, run: Run) -> io::Resul
         }),
         work: Condvar::new(),
         space: Condvar::new(),
+        sending: Condvar::new(),
         waker: signals.waker()?,
         clock,
         log: log.clone(),
@@ -153,6 +158,9 @@ pub fn run(config: &Config, input: Input, output: Output, run: Run) -> io::Resul
     });
     let intake = intake(config);
     start(&shared, "input", move |shared| intake_loop::read(shared, input.reader, intake))?;
+    if shared.lock().pipeline.spool().cold().is_some() {
+        start(&shared, "settling", delivery::settle_aside)?;
+    }
     let (request_size, destination) = (config.delivery.request_size, config.destination.clone());
     start(&shared, "delivery", move |shared| delivery::deliver(shared, output, request_size, destination.as_ref()))?;
     watch(&shared, signals, status);

@@ -217,6 +217,8 @@ impl<D: Disk> Cold<D> {
     pub(super) fn settled(&mut self, now: Now, result: io::Result<()>) -> io::Result<Position> {
         let Some(settling) = self.settling.take() else { return Ok(self.settled) };
         match result {
+            // Everything in it was acknowledged meanwhile, and it went.
+            Err(_) if self.store.segments().all(|segment| segment.number != settling.segment) => Ok(self.settled),
             Ok(()) => {
                 self.settled = self.settled.max(settling.end);
                 if self.until.is_none() {
