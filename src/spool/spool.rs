@@ -372,7 +372,7 @@ impl<D: Disk> Spool<D> {
     pub fn settled(&mut self, now: Now, result: io::Result<()>) {
         let Some(cold) = &mut self.cold else { return };
         match cold.settled(now, result) {
-            Ok(end) => _ = self.hot.release(end),
+            Ok(end) => self.hot.release(end),
             Err(_) => self.counters.cold_failures += 1,
         }
     }

@@ -194,11 +194,6 @@ impl<D: Disk> Store<D> {
         }
     }
 
-    /// The first position that no segment here, set aside or not, may already have.
-    pub(super) fn free_from(&self) -> Position {
-        self.end().max(Position(self.disk.first_free()))
-    }
-
     /// Behind the last block that is known to be here.
     pub(super) fn end(&self) -> Position {
         self.segments.back().map_or(Position(0), |last| last.end.unwrap_or(Position(last.number)))
@@ -279,11 +274,6 @@ impl<D: Disk> Store<D> {
     /// The last segment's number and size.
     pub(super) fn last(&self) -> Option<(u64, u64)> {
         self.segments.back().map(|last| (last.number, last.size))
-    }
-
-    /// Nothing more is appended to the last segment.
-    pub(super) fn seal_last(&mut self) {
-        self.sealed = true;
     }
 
     /// Nothing more is appended to the segment `number`, and nothing behind its first `size` bytes and from `end` on is trusted. One that is left with

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use kinegraf::config::WhenFull;
 use kinegraf::config::{Ordering, Pack};
 use kinegraf::counters::RejectReason;
 use kinegraf::ending::Ending;
@@ -19,7 +20,7 @@ use kinegraf::record::packer::{Packer, PackerOptions};
 use kinegraf::spool::block::BlockBuilder;
 use kinegraf::spool::cold::ColdState;
 use kinegraf::spool::disk::PendingSync;
-use kinegraf::spool::spool::{Full, Spool, SpoolOptions, WhenFull};
+use kinegraf::spool::spool::{Full, Spool, SpoolOptions};
 use kinegraf::time::{Deadline, Now};
 
 use crate::disk::{SimDisk, SimSync, lock};

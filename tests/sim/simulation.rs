@@ -4,11 +4,12 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
+use kinegraf::config::WhenFull;
 use kinegraf::config::{Ordering, Pack};
 use kinegraf::pipeline::PipelineOptions;
 use kinegraf::random::Random;
 use kinegraf::spool::cold::ColdOptions;
-use kinegraf::spool::spool::{SpoolOptions, WhenFull};
+use kinegraf::spool::spool::SpoolOptions;
 use kinegraf::time::Deadline;
 
 use crate::disk::{Died, Kind, lock};
