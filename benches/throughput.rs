@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use kinegraf::config::{Config, Destination, Environment, Pack};
+use kinegraf::daemon::disks::Disks;
 use kinegraf::daemon::{self, Output, Run, Signals};
 use kinegraf::input::stdin::{Input, InputKind};
 use kinegraf::limits::REQUEST_SIZE;
@@ -105,7 +106,13 @@ fn ours(sample: &[u8], repeats: usize, pack: Pack) -> Duration {
     let sender = Sender::new(&config, destination, Environment::from_pairs(&keys), clock).expect("no CA file is named");
     let reader = Again { bytes: sample.to_vec(), at: 0, repeats };
     let input = Input { reader: Box::new(reader), kind: InputKind::RegularFile };
-    let run = Run { clock, log: Log::stderr(config.log.level, Hold::No), signals: Signals::none().expect("a socket pair"), status: false };
+    let run = Run {
+        clock,
+        log: Log::stderr(config.log.level, Hold::No),
+        signals: Signals::none().expect("a socket pair"),
+        status: false,
+        disks: Disks::in_memory(&config),
+    };
     let start = Instant::now();
     let summary = daemon::run(&config, input, Output::Kinesis(Box::new(sender)), run).expect("threads start");
     let time = start.elapsed();

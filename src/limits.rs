@@ -46,6 +46,20 @@ pub const STAMP_SIZE_MAX: usize = 21;
 pub const BLOCK_SIZE: usize = 32 << 10;
 /// Default of `spool.hot_size`: bytes of lines that wait in memory.
 pub const HOT_SIZE: usize = 1 << 20;
+/// Default of `spool.size`: a day of a busy board.
+pub const SPOOL_SIZE: usize = 256 << 20;
+/// Smallest `spool.size`: a few segments.
+pub const SPOOL_SIZE_MIN: u64 = 1 << 20;
+/// Largest `spool.size`.
+pub const SPOOL_SIZE_MAX: u64 = 64 << 30;
+/// Segments that a spool may have when it is full: what is known of them is in memory.
+pub const SEGMENTS_MAX: u64 = 16_384;
+/// Default of `spool.min_free`, in per cent.
+pub const MIN_FREE: u8 = 10;
+/// Default of `spool.sync_after`.
+pub const SYNC_AFTER: Duration = Duration::from_secs(15);
+/// Longest `spool.sync_after`.
+pub const SYNC_AFTER_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Smallest `spool.hot_size`: two blocks of short lines.
 pub const HOT_SIZE_MIN: usize = 128 << 10;
 /// Largest `spool.hot_size`.

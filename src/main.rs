@@ -8,12 +8,13 @@ use std::time::Duration;
 use kinegraf::cli::{self, Command, MigrateOptions, Options};
 use kinegraf::commands::migrate;
 use kinegraf::config::{self, Config, DirectoryEntry, Environment, Files, Level};
-use kinegraf::daemon::{self, Output, Run, Signals};
+use kinegraf::daemon::{self, Output, Run, Signals, disks};
 use kinegraf::ending;
 use kinegraf::input::stdin;
 use kinegraf::limits::FILE_SIZE_MAX;
 use kinegraf::log::{Hold, Log};
 use kinegraf::sender::Sender;
+use kinegraf::spool::os_disk::OpenError;
 use kinegraf::time::Clock;
 
 /// The files of this machine.
@@ -43,14 +44,19 @@ fn run(options: &Options, clock: Clock) -> ExitCode {
     let hold = if config.delivery.deadline.is_some() { Hold::ToTheEnd } else { Hold::Until(HELD_BACK) };
     let log = Log::stderr(config.log.level, hold);
     config.notes.iter().for_each(|note| log.warn(format_args!("{note}")));
-    let output = match output(&config, environment, clock) {
+    let output = match output(&config, environment.clone(), clock) {
         Ok(output) => output,
         Err(error) => return fail(ending::CONFIG, &error),
     };
+    let disks = match disks::open(&config, &environment, &clock) {
+        Ok(disks) => disks,
+        Err(error) => return fail(exit_code(&error), &error.to_string()),
+    };
+    disks.warnings.iter().for_each(|warning| log.warn(format_args!("{warning}")));
     // Not over the lines that somebody types.
     let status = std::io::stderr().is_terminal() && !std::io::stdin().is_terminal() && config.log.level == Level::Warn;
     let finished = stdin::open().and_then(|input| {
-        let run = Run { clock, log: log.clone(), signals: Signals::listen()?, status };
+        let run = Run { clock, log: log.clone(), signals: Signals::listen()?, status, disks };
         daemon::run(&config, input, output, run)
     });
     let summary = match finished {
@@ -60,6 +66,14 @@ fn run(options: &Options, clock: Clock) -> ExitCode {
     summary.say(&log);
     log.end(&summary.ending.reason(config.destination.as_ref()));
     ExitCode::from(summary.ending.code())
+}
+
+fn exit_code(error: &OpenError) -> u8 {
+    match error {
+        OpenError::Locked { .. } => ending::TEMPORARY,
+        OpenError::Refused { .. } => ending::CONFIG,
+        OpenError::Full { .. } | OpenError::Failed { .. } => ending::IO,
+    }
 }
 
 fn migrate(options: &MigrateOptions) -> ExitCode {

@@ -8,12 +8,15 @@ use crate::kinesis::put_records::body_size_max;
 use crate::limits::{HELD_BACK_SIZE, PARTITION_KEY_SIZE_MAX, REPLY_SIZE_MAX, STAMP_SIZE_MAX};
 use crate::record::packer::Packer;
 use crate::spool::block::BlockBuilder;
+use crate::spool::codec::{Packing, Unpacking};
 use crate::spool::disk::RamDisk;
 
 /// Bytes for a connection: the buffers of ureq (72 KiB, or with TLS two times 24), those of rustls while it shakes hands, built-in roots. Measured: 150 KiB.
 const HTTP_SIZE: usize = 192 << 10;
 /// Bytes for everything small: configuration, environment, credentials, headers, the strings of a failure. Measured: 20 KiB.
 const SMALL_SIZE: usize = 64 << 10;
+/// Bytes that are known of a segment, in a deque that doubles.
+const SEGMENT_SIZE: usize = 2 * 40;
 /// Bytes of the three threads' stacks that are touched. Measured: 80 KiB; a line of more than 64 tags or fields takes 48 KiB more in the input and in the
 /// delivery thread, where they are sorted.
 const STACKS_SIZE: usize = 192 << 10;
@@ -24,6 +27,14 @@ const PROGRAM_SIZE: usize = 5 << 20;
 /// The configuration file is not in the sum: it is read and forgotten before anything else is there.
 pub fn memory_max(config: &Config) -> usize {
     heap_max(config) + STACKS_SIZE + PROGRAM_SIZE
+}
+
+/// What a cold disk costs: a block being copied and packed, one being unpacked, both states of the codec, and what is known of each segment.
+fn cold_max(config: &Config) -> usize {
+    let Some(_) = &config.spool.directory else { return 0 };
+    let block = BlockBuilder::memory(config.input.line_size + STAMP_SIZE_MAX);
+    let segments = usize::try_from(config.spool.size / config.spool.segment_size as u64).unwrap_or(usize::MAX);
+    3 * block + Packing::MEMORY + Unpacking::MEMORY + 2 * segments * SEGMENT_SIZE
 }
 
 /// The part of [`memory_max`] that is allocated.
@@ -38,6 +49,7 @@ pub fn heap_max(config: &Config) -> usize {
         BlockBuilder::memory(line_size + STAMP_SIZE_MAX),
         // Lines wait: the segments and a spare one.
         RamDisk::memory(config.spool.hot_size, config.spool.segment_size),
+        cold_max(config),
         // Lines that are grouped, and their index.
         Packer::memory(config.packing.buffer),
         // The open records.

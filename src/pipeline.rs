@@ -20,7 +20,7 @@ mod settling;
 use std::time::Duration;
 
 use crate::config::Ordering;
-use crate::counters::Counters;
+use crate::counters::{Counters, RejectReason};
 use crate::ending::{Cause, Ending};
 use crate::kinesis::backoff::Backoff;
 use crate::kinesis::batch::Batch;
@@ -188,11 +188,14 @@ impl<D: Disk> Pipeline<D> {
 
     /// What to do next. `batch` is always the same one.
     pub fn poll(&mut self, now: Now, batch: &mut Batch) -> Step {
-        if self.is_over(now) {
+        if self.is_out_of_time(now) || self.is_refused_for_good() && !self.is_settling_aside() {
             return Step::Closed;
         }
         if self.wants_settling(now) {
             return Step::Sync;
+        }
+        if self.is_refused_for_good() {
+            return self.wait(now, None);
         }
         self.fill(now, batch);
         self.note_open(batch);
@@ -201,11 +204,10 @@ impl<D: Disk> Pipeline<D> {
             return if done { Step::Closed } else { self.wait(now, self.packer.due()) };
         }
         if let Some(until) = self.left_alone.filter(|until| !until.passed(now)) {
-            let beyond = self.closing.is_some() && self.limit().is_some_and(|limit| limit < until);
-            return if beyond { Step::Closed } else { self.wait(now, Some(until)) };
+            return self.wait_or_end(now, until);
         }
         if let Some(until) = self.backoff.until(now) {
-            return self.wait(now, Some(until));
+            return self.wait_or_end(now, until);
         }
         self.left_alone = None;
         let records = match &self.bisection {
@@ -276,6 +278,11 @@ impl<D: Disk> Pipeline<D> {
         self.trouble.last.as_ref()
     }
 
+    /// Whether a request waits for its answer.
+    pub fn is_in_flight(&self) -> bool {
+        self.in_flight
+    }
+
     /// Whether the service refuses everything until a person mends something, and nothing is on its way that may tell otherwise.
     pub fn is_refused(&self) -> bool {
         !self.in_flight && self.refusal().is_some()
@@ -309,7 +316,9 @@ impl<D: Disk> Pipeline<D> {
             self.counters.dropped_at_end += waiting;
         }
         self.kept = Some(ending.kept);
-        let left = self.backoff.until(now).or(self.left_alone.filter(|until| !until.passed(now)));
+        // Who is refused is asked anew by each run.
+        let backoff = self.backoff.until(now).filter(|_| self.refusal().is_none());
+        let left = backoff.or(self.left_alone.filter(|until| !until.passed(now)));
         self.spool.close(left.map(|until| now.wall + until.left(now)));
         ending
     }
@@ -334,6 +343,12 @@ impl<D: Disk> Pipeline<D> {
         self.open_own_lines = batch.lines_from(self.spool.opened());
     }
 
+    /// The endpoint is left alone until `until`: where that lies beyond the run's limit and nothing would be lost, the run need not wait for it.
+    fn wait_or_end(&mut self, now: Now, until: Deadline) -> Step {
+        let beyond = self.closing.is_some() && self.limit().is_some_and(|limit| limit < until);
+        if beyond && self.spool.is_settled() { Step::Closed } else { self.wait(now, Some(until)) }
+    }
+
     /// Until `until`, the run's limit, or the time when hot is to settle.
     fn wait(&mut self, now: Now, until: Option<Deadline>) -> Step {
         // Reading the spool may have found out that more is to settle, or can.
@@ -348,9 +363,19 @@ impl<D: Disk> Pipeline<D> {
         self.failure().filter(|failure| is_refusal(failure.class) && !self.trouble.mending)
     }
 
-    fn is_over(&self, now: Now) -> bool {
+    fn is_out_of_time(&self, now: Now) -> bool {
+        self.limit().is_some_and(|limit| limit.passed(now))
+    }
+
+    /// Only a person can mend it, and the run does not wait for him.
+    fn is_refused_for_good(&self) -> bool {
         let missing = self.options.exit_when_missing && self.failure().is_some_and(|failure| failure.class == Class::StreamMissing);
-        missing || self.closing.is_some_and(|closing| closing.refused) || self.limit().is_some_and(|limit| limit.passed(now))
+        missing || self.closing.is_some_and(|closing| closing.refused)
+    }
+
+    /// Another thread makes durable what this run keeps.
+    fn is_settling_aside(&self) -> bool {
+        self.options.deadline.is_none() && self.spool.cold().is_some_and(|cold| cold.is_settling())
     }
 
     /// In strict ordering nothing joins records that failed, unless it is needed to clear them.
@@ -373,7 +398,12 @@ impl<D: Disk> Pipeline<D> {
                 }
             };
             let flush = self.closing.is_some() || self.pressed;
-            if !self.packer.ripe(now, next.as_ref(), flush) || !self.packer.emit(batch, &mut self.random) {
+            if !self.packer.ripe(now, next.as_ref(), flush) {
+                return;
+            }
+            let emptied = self.packer.emit(batch, &mut self.random);
+            self.counters.set_aside.add(RejectReason::TooLarge, self.packer.take_oversize());
+            if !emptied {
                 return;
             }
             self.pressed = false;

@@ -36,7 +36,7 @@ enum Action {
 
 /// Every option, in the order of the help text.
 #[rustfmt::skip]
-const FLAGS: [Flag<Action>; 18] = [
+const FLAGS: [Flag<Action>; 19] = [
     flag("--config", Some('c'), "PATH", Action::Config, "a file of ours, or Telegraf's; else KINEGRAF_CONFIG, else none"),
     flag("--stream", None, "NAME", Action::Key(Id::Streamname), "name of the Kinesis data stream"),
     flag("--region", None, "REGION", Action::Key(Id::Region), "its region; else AWS_REGION"),
@@ -48,6 +48,7 @@ const FLAGS: [Flag<Action>; 18] = [
     flag("--content-encoding", None, "HOW", Action::Key(Id::ContentEncoding), "encoding of record data: identity"),
     flag("--listen", None, "WHERE", Action::Key(Id::Listen), "where lines come from: stdin"),
     flag("--deadline", None, "TIME", Action::Key(Id::Deadline), "limit of the whole run; the sender keeps its lines until it ends"),
+    flag("--spool", None, "DIR", Action::Key(Id::SpoolDirectory), "keep here what cannot be delivered yet"),
     flag("--shutdown-timeout", None, "TIME", Action::Key(Id::ShutdownTimeout), "time for what remains at the end of a pipe"),
     flag("--flush-interval", None, "TIME", Action::Key(Id::FlushInterval), "how long a line waits for others"),
     flag("--dry-run", None, "", Action::DryRun, "print records as JSON, send nothing"),

@@ -86,6 +86,22 @@ pub(super) fn sizes(settings: &Settings, report: &mut Report<'_>) {
     }
 }
 
+/// A promise that needs a directory, and a directory of more segments than memory allows.
+pub(super) fn spool(settings: &Settings, report: &mut Report<'_>) {
+    if settings.is_wrong(Id::SpoolDirectory) {
+        return;
+    }
+    if !settings.is_set(Id::SpoolDirectory) && settings.word(Id::Sync) == "always" {
+        report.push(settings.place(Id::Sync), "spool.sync is \"always\", which needs spool.directory, where lines are to be written".to_owned());
+    }
+    let (size, segment) = (settings.bytes(Id::SpoolSize), settings.bytes(Id::SegmentSize).max(1));
+    if size / segment > limits::SEGMENTS_MAX {
+        let least = size.div_ceil(limits::SEGMENTS_MAX);
+        let message = format!("spool.size is {}, which needs a spool.segment_size of at least {least} bytes", show_size(size));
+        report.push(settings.place(Id::SpoolSize), message);
+    }
+}
+
 /// Where records go; None with a mistake, or for a dry run.
 pub(super) fn destination(document: &Document, settings: &Settings, dry_run: bool, report: &mut Report<'_>) -> Option<Destination> {
     let (region, stream) = (settings.text(Id::Region), settings.text(Id::Streamname));
@@ -158,10 +174,22 @@ pub(super) fn assemble(settings: &Settings, given: Given) -> Config {
         input: InputConfig {
             line_size,
             timestamp: if settings.word(Id::Timestamp) == "keep" { Timestamp::Keep } else { Timestamp::Stamp },
-            rejected: text(Id::Rejected).map(PathBuf::from),
+            rejected: text(Id::Rejected)
+                .map(PathBuf::from)
+                .or_else(|| settings.text(Id::SpoolDirectory).map(|directory| PathBuf::from(directory).join("rejected.lp"))),
             rejected_size: settings.size(Id::RejectedSize) as u64,
         },
-        spool: SpoolConfig { hot_size, segment_size },
+        spool: SpoolConfig {
+            directory: text(Id::SpoolDirectory).map(PathBuf::from),
+            hot: text(Id::Hot).map(PathBuf::from),
+            hot_size,
+            size: settings.bytes(Id::SpoolSize),
+            min_free: settings.percent(Id::MinFree),
+            segment_size,
+            sync_always: settings.word(Id::Sync) == "always",
+            sync_after: settings.duration(Id::SyncAfter).unwrap_or(limits::SYNC_AFTER),
+            when_full: when_full(settings),
+        },
         packing: PackingConfig {
             pack: if settings.word(Id::Pack) == "lines" { Pack::Lines } else { Pack::Metric },
             buffer,
@@ -179,6 +207,18 @@ pub(super) fn assemble(settings: &Settings, given: Given) -> Config {
         log: LogConfig { level: level(settings) },
         dry_run: given.dry_run,
         notes: given.notes,
+    }
+}
+
+/// With a directory the oldest lines make room, without one the input waits; a sender that offers its lines again is never told that they were taken when
+/// they were not.
+fn when_full(settings: &Settings) -> WhenFull {
+    match settings.given_word(Id::WhenFull) {
+        _ if settings.is_set(Id::Deadline) => WhenFull::Block,
+        Some("drop_oldest") => WhenFull::DropOldest,
+        Some("drop_newest") => WhenFull::DropNewest,
+        None if settings.is_set(Id::SpoolDirectory) => WhenFull::DropOldest,
+        _ => WhenFull::Block,
     }
 }
 

@@ -36,8 +36,14 @@ pub enum Id {
     Timestamp,
     Rejected,
     RejectedSize,
+    SpoolDirectory,
+    Hot,
     HotSize,
+    SpoolSize,
+    MinFree,
     SegmentSize,
+    Sync,
+    SyncAfter,
     WhenFull,
     Pack,
     ContentEncoding,
@@ -67,6 +73,8 @@ pub enum Preset {
     Duration(Duration),
     /// `true` or `false`.
     Boolean(bool),
+    /// Parts of a hundred.
+    Percent(u8),
 }
 
 /// One key.
@@ -102,6 +110,7 @@ impl Key {
             Preset::Size(bytes) => show_size(bytes as u64),
             Preset::Duration(duration) => show_duration(duration),
             Preset::Boolean(value) => value.to_string(),
+            Preset::Percent(value) => format!("{value}%"),
         }
     }
 
@@ -113,6 +122,7 @@ impl Key {
             Preset::Size(bytes) => Some(Value::Size(bytes as u64)),
             Preset::Duration(duration) => Some(Value::Duration(duration)),
             Preset::Boolean(value) => Some(Value::Boolean(value)),
+            Preset::Percent(value) => Some(Value::Percent(value)),
         }
     }
 
@@ -124,6 +134,7 @@ impl Key {
             Kind::Size { min, max } => format!("{} to {}", show_size(min), show_size(max)),
             Kind::Duration { min, max } => format!("{} to {}", show_duration(min), show_duration(max)),
             Kind::Boolean => "`true`, `false`".into(),
+            Kind::Percent { max } => format!("0% to {max}%"),
         }
     }
 }
@@ -177,7 +188,7 @@ const KEY_TEXT: Kind = text("text", check_partition_text);
 
 /// Every key, in the order of the documentation.
 #[rustfmt::skip]
-pub const KEYS: [Key; 39] = [
+pub const KEYS: [Key; 45] = [
     key(Id::Region, "", "region", text("a region", check_region), Preset::Unset("`AWS_REGION`, `AWS_DEFAULT_REGION`"), "region of the stream, also the one that is signed"),
     key(Id::Streamname, "", "streamname", text("a stream name", check_stream), Preset::Unset(""), "name of the Kinesis data stream"),
     key(Id::AccessKey, "", "access_key", text("an access key", check_secret), Preset::Unset(""), "explicit credentials, with `secret_key`; before all other sources"),
@@ -201,9 +212,15 @@ pub const KEYS: [Key; 39] = [
     key(Id::Timestamp, "input", "timestamp", Kind::Word(&["stamp", "keep"]), Preset::Word("stamp"), "a line without timestamp gets the time of its arrival, or stays as it is"),
     key(Id::Rejected, "input", "rejected", FILE, Preset::Unset(""), "file that keeps bad lines"),
     key(Id::RejectedSize, "input", "rejected_size", Kind::Size { min: limits::REJECTED_SIZE_MIN, max: limits::REJECTED_SIZE_MAX }, Preset::Size(limits::REJECTED_SIZE as usize), "size at which it is rotated, once"),
-    key(Id::HotSize, "spool", "hot_size", size(limits::HOT_SIZE_MIN, limits::HOT_SIZE_MAX), Preset::Size(limits::HOT_SIZE), "lines that wait in memory"),
-    key(Id::SegmentSize, "spool", "segment_size", size(limits::SEGMENT_SIZE_MIN, limits::HOT_SIZE_MAX / 4), Preset::Size(limits::SEGMENT_SIZE), "piece in which memory is given back; at most a quarter of `hot_size`"),
-    key(Id::WhenFull, "spool", "when_full", Kind::Word(&["block"]), Preset::Word("block"), "input waits while the spool is full"),
+    key(Id::SpoolDirectory, "spool", "directory", text("the path of a directory", check_path), Preset::Unset("none: lines wait in memory alone"), "where lines are kept while they cannot be delivered; also for `rejected`"),
+    key(Id::Hot, "spool", "hot", text("the path of a directory", check_path), Preset::Unset("`$RUNTIME_DIRECTORY/spool-` and a hash of stream and `directory`, else memory"), "directory on a tmpfs where lines wait while all is well; outlives a killed process"),
+    key(Id::HotSize, "spool", "hot_size", size(limits::HOT_SIZE_MIN, limits::HOT_SIZE_MAX), Preset::Size(limits::HOT_SIZE), "lines that wait there"),
+    key(Id::SpoolSize, "spool", "size", Kind::Size { min: limits::SPOOL_SIZE_MIN, max: limits::SPOOL_SIZE_MAX }, Preset::Size(limits::SPOOL_SIZE), "all that `directory` may hold"),
+    key(Id::MinFree, "spool", "min_free", Kind::Percent { max: 90 }, Preset::Percent(limits::MIN_FREE), "part of its file system that is left free"),
+    key(Id::SegmentSize, "spool", "segment_size", size(limits::SEGMENT_SIZE_MIN, limits::HOT_SIZE_MAX / 4), Preset::Size(limits::SEGMENT_SIZE), "piece in which room is given back; at most a quarter of `hot_size`"),
+    key(Id::Sync, "spool", "sync", Kind::Word(&["behind", "always"]), Preset::Word("behind"), "write to `directory` only while delivery is behind, or each line before the next is read"),
+    key(Id::SyncAfter, "spool", "sync_after", Kind::Duration { min: Duration::from_secs(1), max: limits::SYNC_AFTER_MAX }, Preset::Duration(limits::SYNC_AFTER), "a line that waits so long beyond its flush goes to `directory`"),
+    key(Id::WhenFull, "spool", "when_full", Kind::Word(&["block", "drop_oldest", "drop_newest"]), Preset::Unset("`block`; with `directory` `drop_oldest`"), "the input waits, or lines are given up; with `deadline` it always waits"),
     key(Id::Pack, "packing", "pack", Kind::Word(&["metric", "lines"]), Preset::Word("metric"), "one line a record, or the lines of one key joined"),
     key(Id::ContentEncoding, "packing", "content_encoding", Kind::Word(&["identity"]), Preset::Word("identity"), "how record data is encoded"),
     key(Id::Buffer, "packing", "buffer", size(limits::PACKING_BUFFER_MIN, limits::PACKING_BUFFER_MAX), Preset::Size(limits::PACKING_BUFFER), "lines that are grouped by key at once; grows to hold one line of `line_size`"),

@@ -92,6 +92,7 @@ pub(crate) fn check_all(document: &Document, settings: &Settings, dry_run: bool,
     if !document.broken {
         check::credentials(settings, report);
         check::sizes(settings, report);
+        check::spool(settings, report);
     }
     (partition, format, check::destination(document, settings, dry_run, report))
 }

@@ -24,8 +24,10 @@ pub use environment::Environment;
 pub use load::{DirectoryEntry, Files, load};
 pub use value::Kind;
 
+use crate::kinesis::endpoint;
 use crate::line::format::Format;
 use crate::line::partition_key::PartitionMethod;
+use crate::spool::segment::{BadStreamId, StreamId};
 use settings::Settings;
 
 /// A text that must not be seen: `Debug` shows only that it is there.
@@ -105,6 +107,17 @@ pub struct Destination {
     pub url: String,
 }
 
+impl Destination {
+    /// What the spool's segments say of where their lines belong.
+    ///
+    /// # Errors
+    /// The names are too long together.
+    pub fn stream_id(&self) -> Result<StreamId, BadStreamId> {
+        let own = self.url != endpoint::url_of_region(&self.region);
+        StreamId::new(&self.region, &self.stream, own.then_some(self.url.as_str()))
+    }
+}
+
 /// What the credential chain is told.
 #[derive(Clone, Debug, Default)]
 pub struct CredentialsConfig {
@@ -140,13 +153,38 @@ pub struct InputConfig {
     pub rejected_size: u64,
 }
 
+/// What becomes of lines for which there is no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenFull {
+    /// They wait in the input.
+    Block,
+    /// The oldest that are not on their way make room.
+    DropOldest,
+    /// They are given up themselves.
+    DropNewest,
+}
+
 /// `[spool]`.
 #[derive(Clone, Debug)]
 pub struct SpoolConfig {
-    /// Bytes of lines that wait in memory.
+    /// The cold disk's directory.
+    pub directory: Option<PathBuf>,
+    /// The hot disk's directory; else lines wait in memory.
+    pub hot: Option<PathBuf>,
+    /// Bytes of lines that wait in hot.
     pub hot_size: usize,
+    /// Bytes of all that is in `directory`.
+    pub size: u64,
+    /// Per cent of its file system that are left free.
+    pub min_free: u8,
     /// Bytes of a segment; at most a quarter of `hot_size`.
     pub segment_size: usize,
+    /// `always`: each line is durable before the next is read.
+    pub sync_always: bool,
+    /// How long a line may be in hot alone beyond its flush.
+    pub sync_after: Duration,
+    /// What becomes of lines for which there is no room.
+    pub when_full: WhenFull,
 }
 
 /// How lines become records.

@@ -82,18 +82,31 @@ impl Settings {
         }
     }
 
-    /// Bytes; every key of this kind has a default, and every allowed size fits 32 bits.
-    pub(crate) fn size(&self, id: Id) -> usize {
+    /// Bytes; every key of this kind has a default.
+    pub(crate) fn bytes(&self, id: Id) -> u64 {
         match self.value(id) {
-            Some(Value::Size(bytes)) => usize::try_from(bytes).unwrap_or(usize::MAX),
+            Some(Value::Size(bytes)) => bytes,
             _ => 0,
         }
+    }
+
+    /// Bytes of something in memory: every allowed size of it fits 32 bits.
+    pub(crate) fn size(&self, id: Id) -> usize {
+        usize::try_from(self.bytes(id)).unwrap_or(usize::MAX)
     }
 
     pub(crate) fn duration(&self, id: Id) -> Option<Duration> {
         match self.value(id) {
             Some(Value::Duration(duration)) => Some(duration),
             _ => None,
+        }
+    }
+
+    /// Parts of a hundred; every key of this kind has a default.
+    pub(crate) fn percent(&self, id: Id) -> u8 {
+        match self.value(id) {
+            Some(Value::Percent(percent)) => percent,
+            _ => 0,
         }
     }
 

@@ -35,6 +35,11 @@ pub enum Kind {
     },
     /// `true` or `false`.
     Boolean,
+    /// `10%`.
+    Percent {
+        /// Largest.
+        max: u8,
+    },
 }
 
 /// A checked value.
@@ -45,6 +50,7 @@ pub(crate) enum Value {
     Size(u64),
     Duration(Duration),
     Boolean(bool),
+    Percent(u8),
 }
 
 impl Kind {
@@ -56,6 +62,7 @@ impl Kind {
             Kind::Size { .. } => "a size such as 262144 or \"256KiB\"".into(),
             Kind::Duration { .. } => "text with a unit such as \"10s\" or \"1h30m\"".into(),
             Kind::Boolean => "true or false".into(),
+            Kind::Percent { .. } => "a percentage such as \"10%\"".into(),
         }
     }
 
@@ -78,6 +85,11 @@ impl Kind {
                 Ok(found) if found < *min => Err(format!("is {}, must be at least {}", show_duration(found), show_duration(*min))),
                 Ok(found) if found > *max => Err(format!("is {}, must be at most {}", show_duration(found), show_duration(*max))),
                 Ok(found) => Ok(Value::Duration(found)),
+            },
+            Kind::Percent { max } => match text.strip_suffix('%').map(|number| number.trim_end().parse::<u8>()) {
+                Some(Ok(found)) if found <= *max => Ok(Value::Percent(found)),
+                Some(Ok(found)) => Err(format!("is {found}%, must be at most {max}%")),
+                _ => Err(format!("is {}, must be a whole number and a per cent sign, such as \"10%\"", quote(text))),
             },
             Kind::Boolean => match text {
                 "true" => Ok(Value::Boolean(true)),

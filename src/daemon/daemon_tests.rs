@@ -23,7 +23,8 @@ fn environment() -> Environment {
 
 fn quiet() -> Run {
     let clock = Clock::new();
-    Run { clock, log: Log::new(Level::Error, Hold::No, Box::new(io::sink())), signals: Signals::none().unwrap(), status: false }
+    let disks = Disks::in_memory(&config(&["--dry-run"]));
+    Run { clock, log: Log::new(Level::Error, Hold::No, Box::new(io::sink())), signals: Signals::none().unwrap(), status: false, disks }
 }
 
 /// Runs elsewhere, so that a run that hangs fails its test.

@@ -1,9 +1,12 @@
-//! The delivery thread: asks the pipeline what to do and does it. Encoding, signing and sending happen outside the lock.
+//! The delivery thread: asks the pipeline what to do and does it. Encoding, signing and sending happen outside the lock. Beside it, where there is a cold
+//! disk, a thread that settles while a request waits for its answer.
 
-use std::sync::PoisonError;
+use std::sync::{MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::output::Output;
 use super::report::Reporter;
+use super::spool_report::SpoolReporter;
 use super::{Shared, State};
 use crate::config::Destination;
 use crate::counters::RejectReason;
@@ -13,16 +16,23 @@ use crate::kinesis::batch::{Batch, Record};
 use crate::kinesis::outcome::Reply;
 use crate::pipeline::Step;
 use crate::spool::disk::PendingSync;
+use crate::time::Now;
+
+/// How often it is seen while a request waits for its answer whether something is to settle.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Delivers until the run has ended.
 pub(super) fn deliver(shared: &Shared, mut output: Output, request_size: usize, destination: Option<&Destination>) {
     let mut batch = Batch::new(request_size);
     let mut reporter = Reporter::new(shared.log.clone(), destination.cloned());
+    let mut spool_reporter = SpoolReporter::new(shared.log.clone());
     let mut state = shared.lock();
     while state.ended.is_none() {
         let now = shared.clock.now();
+        spool_reporter.look(now, state.pipeline.spool());
         match state.pipeline.poll(now, &mut batch) {
             Step::Send => {
+                shared.sending.notify_one();
                 drop(state);
                 let reply = output.send(&mut batch, &shared.clock);
                 let counts = output.counts();
@@ -33,15 +43,7 @@ pub(super) fn deliver(shared: &Shared, mut output: Output, request_size: usize, 
                     shared.space.notify_one();
                 }
             }
-            Step::Sync => {
-                if let Some(sync) = state.pipeline.begin_settle(now) {
-                    drop(state);
-                    let result = sync.wait();
-                    state = shared.lock();
-                    state.pipeline.settled(shared.clock.now(), result);
-                }
-                shared.space.notify_one();
-            }
+            Step::Sync => state = settle(shared, state, now),
             Step::Wait(until) => {
                 let left = until.map(|until| until.left(now));
                 state = match left {
@@ -52,6 +54,40 @@ pub(super) fn deliver(shared: &Shared, mut output: Output, request_size: usize, 
             Step::Closed => shared.end(&mut state),
         }
     }
+}
+
+/// Settles aside while a request waits for its answer, for a cold disk must not wait for the network.
+pub(super) fn settle_aside(shared: &Shared) {
+    let mut state = shared.lock();
+    while state.ended.is_none() {
+        let now = shared.clock.now();
+        state = match state.pipeline.poll_aside(now) {
+            Step::Sync => {
+                let state = settle(shared, state, now);
+                shared.work.notify_one();
+                state
+            }
+            Step::Wait(until) if state.pipeline.is_in_flight() => {
+                // Nobody says that lines were accepted; they wait that long at most.
+                let left = until.map_or(LOOK_AGAIN, |until| until.left(now).min(LOOK_AGAIN));
+                shared.sending.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
+            }
+            _ => shared.sending.wait(state).unwrap_or_else(PoisonError::into_inner),
+        };
+    }
+}
+
+fn settle<'a>(shared: &'a Shared, mut state: MutexGuard<'a, State>, now: Now) -> MutexGuard<'a, State> {
+    if let Some(sync) = state.pipeline.begin_settle(now) {
+        drop(state);
+        let result = sync.wait();
+        state = shared.lock();
+        if state.ended.is_none() {
+            state.pipeline.settled(shared.clock.now(), result);
+        }
+    }
+    shared.space.notify_one();
+    state
 }
 
 fn take_reply(shared: &Shared, state: &mut State, batch: &mut Batch, reply: Result<Reply, Cause>, reporter: &mut Reporter) {

@@ -13,6 +13,9 @@ use crate::spool::spool::Full;
 /// How long a non-blocking input that has nothing yet is left alone.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
+/// How often a spool that is full is tried again though nobody said that it has room.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
+
 /// Reads until the input or the run ends.
 pub(super) fn read(shared: &Shared, mut reader: Box<dyn Read + Send>, mut intake: Intake) {
     loop {
@@ -79,8 +82,8 @@ fn hand_over(shared: &Shared, intake: &mut Intake) -> bool {
                 Ok(()) => break,
                 Err(Full) => {
                     // Whoever wrote this input still has it, so the run need not wait for a person.
-                    let offered_again = state.pipeline.has_deadline() || state.input_kind == InputKind::RegularFile;
-                    let give_up = offered_again && state.pipeline.is_refused();
+                    let file = state.input_kind == InputKind::RegularFile && !state.pipeline.may_settle(shared.clock.now());
+                    let give_up = (state.pipeline.has_deadline() || file) && state.pipeline.is_refused();
                     if give_up {
                         state.pipeline.give_up();
                     }
@@ -89,12 +92,15 @@ fn hand_over(shared: &Shared, intake: &mut Intake) -> bool {
                     if give_up {
                         return false;
                     }
-                    state = shared.space.wait(state).unwrap_or_else(PoisonError::into_inner);
+                    shared.sending.notify_one();
+                    // A directory in memory that is full for somebody else's sake has room again without a word.
+                    state = shared.space.wait_timeout(state, TRY_AGAIN).unwrap_or_else(PoisonError::into_inner).0;
                 }
             }
         }
         shared.work.notify_one();
         while state.ended.is_none() && state.pipeline.holds_input(shared.clock.now()) {
+            shared.sending.notify_one();
             state = shared.space.wait_timeout(state, LOOK_AGAIN).unwrap_or_else(PoisonError::into_inner).0;
         }
     }

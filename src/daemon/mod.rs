@@ -1,18 +1,21 @@
-//! The loop around the core: three threads (signals and limits, input, delivery), one `Mutex` over the pipeline, two `Condvar`s.
+//! The loop around the core: three threads (signals and limits, input, delivery; with a cold disk a fourth), one `Mutex` over the pipeline, three `Condvar`s.
 //!
 //! ```text
 //! input     read ─▶ Intake ─▶ lock: accept            waits for `space` while the spool is full
 //! delivery  lock: poll ─▶ send, unlocked ─▶ lock: on_reply       waits for `work`
+//! settling  lock: poll_aside ─▶ sync, unlocked ─▶ lock: settled   waits for `sending`; works only while the delivery waits for an answer
 //! here      signals, limits, the status line           waits on a socket pair that the others and signal handlers write to
 //! ```
 //!
 //! Nothing here decides what is delivered when: the pipeline does. A send that hangs cannot hold the process: the limit ends the run from this thread.
 
 mod delivery;
+pub mod disks;
 mod intake_loop;
 mod output;
 mod report;
 mod signals;
+mod spool_report;
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -31,11 +34,10 @@ use crate::pipeline::{Pipeline, PipelineOptions};
 use crate::random::Random;
 use crate::record::packer::{Packer, PackerOptions};
 use crate::spool::cold::ColdOptions;
-use crate::spool::disk::RamDisk;
-use crate::spool::segment::StreamId;
-use crate::spool::spool::{Spool, SpoolOptions, WhenFull};
+use crate::spool::spool::{Spool, SpoolOptions};
 use crate::time::{Clock, Deadline, Now};
 
+use disks::{AnyDisk, Disks};
 pub use output::Output;
 pub use report::Summary;
 pub use signals::Signals;
@@ -59,6 +61,8 @@ pub struct Run {
     pub signals: Signals,
     /// Draw a status line: stderr is a terminal.
     pub status: bool,
+    /// Where lines wait.
+    pub disks: Disks,
 }
 
 /// What the threads share.
@@ -68,6 +72,8 @@ struct Shared {
     work: Condvar,
     /// Something for the input thread.
     space: Condvar,
+    /// A request is on its way; something for the settling thread.
+    sending: Condvar,
     waker: Waker,
     clock: Clock,
     log: Log,
@@ -75,7 +81,7 @@ struct Shared {
 }
 
 struct State {
-    pipeline: Pipeline<RamDisk>,
+    pipeline: Pipeline<AnyDisk>,
     input: InputCounters,
     input_kind: InputKind,
     http: HttpCounts,
@@ -105,6 +111,7 @@ impl Shared {
         }
         self.work.notify_all();
         self.space.notify_all();
+        self.sending.notify_all();
         self.waker.wake();
     }
 }
@@ -126,11 +133,12 @@ impl State {
 }
 
 /// Reads `input` to its end and delivers it through `output`. Returns when the run is over; a send that hangs then is left behind.
-pub fn run(config: &Config, input: Input, output: Output, mut run: Run) -> io::Result<Summary> {
-    let (kind, clock) = (input.kind, run.clock);
+pub fn run(config: &Config, input: Input, output: Output, run: Run) -> io::Result<Summary> {
+    let Run { clock, log, signals, status, disks } = run;
+    let kind = input.kind;
     let shared = Arc::new(Shared {
         state: Mutex::new(State {
-            pipeline: pipeline(config, clock.now()),
+            pipeline: pipeline(config, disks, clock.now()),
             input: InputCounters::default(),
             input_kind: kind,
             http: HttpCounts::default(),
@@ -142,21 +150,26 @@ pub fn run(config: &Config, input: Input, output: Output, mut run: Run) -> io::R
         }),
         work: Condvar::new(),
         space: Condvar::new(),
-        waker: run.signals.waker()?,
+        sending: Condvar::new(),
+        waker: signals.waker()?,
         clock,
-        log: run.log.clone(),
-        rejects: Mutex::new(Rejects::new(run.log.clone(), config.input.rejected.clone().map(|path| (path, config.input.rejected_size)))),
+        log: log.clone(),
+        rejects: Mutex::new(Rejects::new(log, config.input.rejected.clone().map(|path| (path, config.input.rejected_size)))),
     });
     let intake = intake(config);
     start(&shared, "input", move |shared| intake_loop::read(shared, input.reader, intake))?;
+    if shared.lock().pipeline.spool().cold().is_some() {
+        start(&shared, "settling", delivery::settle_aside)?;
+    }
     let (request_size, destination) = (config.delivery.request_size, config.destination.clone());
     start(&shared, "delivery", move |shared| delivery::deliver(shared, output, request_size, destination.as_ref()))?;
-    watch(&shared, &mut run);
+    watch(&shared, signals, status);
     let state = shared.lock();
     // It stays, so that threads which are left behind change nothing and stop.
     let ending = state.ended.clone().expect("watch returns when the run has ended");
     let (counters, input): (Counters, InputCounters) = (state.pipeline.counters().clone(), state.input.clone());
-    Ok(Summary { ending, counters, input, http: state.http, time: clock.now().mono })
+    let spool = *state.pipeline.spool().counters();
+    Ok(Summary { ending, counters, input, spool, http: state.http, time: clock.now().mono })
 }
 
 /// Starts a thread. One that panics ends the run, where the others would wait for it for ever; the release binary aborts before.
@@ -189,12 +202,12 @@ pub fn intake(config: &Config) -> Intake {
 }
 
 /// The core of a run.
-pub fn pipeline(config: &Config, now: Now) -> Pipeline<RamDisk> {
+pub fn pipeline(config: &Config, disks: Disks, now: Now) -> Pipeline<AnyDisk> {
     let spool = SpoolOptions {
         hot_size: config.spool.hot_size,
         segment_size: config.spool.segment_size,
-        when_full: WhenFull::Block,
-        cold: ColdOptions { size: 256 << 20, min_free: 10 },
+        when_full: config.spool.when_full,
+        cold: ColdOptions { size: config.spool.size, min_free: config.spool.min_free },
     };
     let packer = PackerOptions {
         pack: config.packing.pack,
@@ -208,19 +221,18 @@ pub fn pipeline(config: &Config, now: Now) -> Pipeline<RamDisk> {
         request_size: config.delivery.request_size,
         deadline: config.delivery.deadline.map(Deadline),
         exit_when_missing: config.delivery.missing_stream == MissingStream::Exit,
-        sync_after: config.packing.flush_interval + Duration::from_secs(15),
-        sync_always: false,
+        sync_after: config.packing.flush_interval + config.spool.sync_after,
+        sync_always: config.spool.sync_always,
     };
     let seed = now.wall.as_nanos() as u64 ^ u64::from(std::process::id());
-    let stream = StreamId::new("region", "stream", None).expect("x");
-    let spool = Spool::open(RamDisk::new(spool.segment_size), None, &stream, spool);
+    let spool = Spool::open(disks.hot, disks.cold, &disks.stream, spool);
     Pipeline::new(options, spool, Packer::new(packer), Random::from_system(seed), now)
 }
 
 /// Signals, limits and the status line, until the run has ended.
-fn watch(shared: &Shared, run: &mut Run) {
+fn watch(shared: &Shared, mut signals: Signals, status: bool) {
     let (mut read_until, mut limited) = (None::<Deadline>, false);
-    let mut next_status = run.status.then_some(Deadline(STATUS_EVERY * 2));
+    let mut next_status = status.then_some(Deadline(STATUS_EVERY * 2));
     loop {
         let now = shared.clock.now();
         shared.log.tick(now);
@@ -228,7 +240,7 @@ fn watch(shared: &Shared, run: &mut Run) {
         if state.ended.is_some() {
             return;
         }
-        for _ in 0..run.signals.take(state.input_over || state.input_kind != InputKind::Pipe) {
+        for _ in 0..signals.take(state.input_over || state.input_kind != InputKind::Pipe) {
             match read_until {
                 None => {
                     let reads_on = if state.input_kind == InputKind::Pipe { READ_AFTER_TERM } else { Duration::ZERO };
@@ -255,7 +267,7 @@ fn watch(shared: &Shared, run: &mut Run) {
         drop(state);
         let tick = shared.log.next_tick().map(Deadline);
         let wake = [limit, read_until.filter(|_| !limited), next_status, tick].into_iter().flatten().min();
-        run.signals.wait(wake.map(|wake| wake.left(shared.clock.now())));
+        signals.wait(wake.map(|wake| wake.left(shared.clock.now())));
     }
 }
 

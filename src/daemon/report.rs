@@ -13,6 +13,7 @@ use crate::kinesis::outcome::{Class, Failure};
 use crate::log::Log;
 use crate::pipeline::Pipeline;
 use crate::spool::disk::Disk;
+use crate::spool::spool::SpoolCounters;
 use crate::time::Now;
 
 const SAID_AGAIN_EVERY: Duration = Duration::from_secs(60);
@@ -92,6 +93,8 @@ pub struct Summary {
     pub counters: Counters,
     /// What the input counted.
     pub input: InputCounters,
+    /// What the spool counted.
+    pub spool: SpoolCounters,
     /// What the network cost until the last answer.
     pub http: HttpCounts,
     /// From process start to here.
@@ -124,6 +127,10 @@ impl Summary {
             i.rejected.total(),
             Reasons(&i.rejected),
             i.stamped
+        ));
+        log.info(format_args!(
+            "{} lines of earlier runs, {} given up for want of room, {} unreadable; {} kept in the spool",
+            self.spool.found, self.spool.dropped_full, self.spool.dropped_damaged, self.ending.kept
         ));
         log.info(format_args!(
             "{} records sent again, {} throttled, {} requests failed, {} with an unknown result; {} lines given up{}, {} dropped at the end, {} handed back",

@@ -8,7 +8,7 @@
 use std::io;
 use std::time::Duration;
 
-use super::{Pipeline, earlier};
+use super::{Pipeline, Step, earlier};
 use crate::spool::disk::Disk;
 use crate::time::{Deadline, Now};
 
@@ -26,7 +26,8 @@ impl<D: Disk> Pipeline<D> {
 
     /// When hot is to settle; None when nothing is in it alone.
     pub(super) fn settling_due(&mut self, now: Now) -> Option<Deadline> {
-        let cold_until = self.spool.cold()?.until(now);
+        let cold = self.spool.cold().filter(|cold| !cold.is_settling())?;
+        let cold_until = cold.until(now);
         let (since, size) = self.spool.unsettled()?;
         let at_once = Some(Deadline(now.mono));
         // Refused lines are offered again: they are never stored.
@@ -52,6 +53,19 @@ impl<D: Disk> Pipeline<D> {
         cold_until.map_or(due, |until| due.max(Some(until)))
     }
 
+    /// What another thread than the one that delivers is to do about settling while a request waits for its answer, which may take longer than the run has.
+    pub fn poll_aside(&mut self, now: Now) -> Step {
+        if self.in_flight && self.wants_settling(now) {
+            return Step::Sync;
+        }
+        Step::Wait(if self.in_flight { self.settling_due(now) } else { None })
+    }
+
+    /// Whether the cold disk may take lines.
+    pub fn may_settle(&self, now: Now) -> bool {
+        self.spool.cold().is_some_and(|cold| cold.until(now).is_none())
+    }
+
     /// Copies what is in hot only to the cold disk. Wait for what it gives outside of the lock, then call `settled`; None when there is nothing to wait for.
     pub fn begin_settle(&mut self, now: Now) -> Option<D::Sync> {
         self.settled_at = Some(now.mono);
@@ -60,6 +74,8 @@ impl<D: Disk> Pipeline<D> {
 
     /// What became of the last `begin_settle`.
     pub fn settled(&mut self, now: Now, result: io::Result<()>) {
+        // Hot has room again.
+        self.pressed &= result.is_err();
         self.spool.settled(now, result);
     }
 

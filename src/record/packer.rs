@@ -55,6 +55,8 @@ pub struct Packer {
     left: usize,
     /// Lines are leaving; no block is taken until all have left.
     draining: bool,
+    /// Lines that left in no record.
+    oversize: u64,
     /// When the oldest line was accepted.
     oldest: Duration,
 }
@@ -68,6 +70,7 @@ impl Packer {
             lines: Vec::with_capacity(lines_max(options.buffer)),
             left: 0,
             draining: false,
+            oversize: 0,
             oldest: Duration::ZERO,
         }
     }
@@ -79,10 +82,10 @@ impl Packer {
 
     /// Whether a block may be taken now.
     pub fn takes(&self, header: &Header) -> bool {
-        !self.draining
-            && self.buffer.len() + header.plain_size <= self.options.buffer
-            && self.lines.len() + header.lines as usize <= lines_max(self.options.buffer)
-            && !(self.options.pack == Pack::Metric && self.lines.len() >= RECORDS_MAX)
+        // A block that an earlier run accepted with longer lines is taken alone.
+        let fits = self.buffer.len() + header.plain_size <= self.options.buffer
+            && self.lines.len() + header.lines as usize <= lines_max(self.options.buffer);
+        !self.draining && (fits || self.lines.is_empty()) && !(self.options.pack == Pack::Metric && self.lines.len() >= RECORDS_MAX)
     }
 
     /// Takes a block whose entries `read` appends to the buffer.
@@ -139,10 +142,16 @@ impl Packer {
             }
         }
         self.buffer.clear();
+        self.buffer.shrink_to(self.options.buffer);
         self.lines.clear();
         self.left = 0;
         self.draining = false;
         true
+    }
+
+    /// Lines that no record can hold since this was asked last: an earlier run accepted them with larger limits.
+    pub fn take_oversize(&mut self) -> u64 {
+        std::mem::take(&mut self.oversize)
     }
 
     /// Brings the lines of one key together, in their order. One line a record needs no grouping.
@@ -183,7 +192,17 @@ impl Packer {
             (count as u32, first)
         });
         self.left += count;
+        if count == 0 && self.is_oversize(&head) {
+            (self.left, self.oversize) = (self.left + 1, self.oversize + 1);
+            return true;
+        }
         count > 0
+    }
+
+    fn is_oversize(&self, entry: &Entry) -> bool {
+        let text = &self.buffer[entry.line_start as usize..][..entry.line_size as usize];
+        let key_size = if entry.key_size == 0 { UUID_SIZE } else { usize::from(entry.key_size) };
+        key_size + self.options.format.size(text) > self.options.record_size
     }
 
     fn same_key(&self, a: &Entry, b: &Entry) -> bool {

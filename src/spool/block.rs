@@ -229,6 +229,21 @@ pub fn entries(buffer: &[u8], at: usize) -> impl Iterator<Item = Entry> + '_ {
     })
 }
 
+/// Whether entries from a disk are what a block of so many lines holds: all of the bytes, each key text that Kinesis takes. A checksum only says that they are
+/// what somebody wrote.
+pub fn is_sound(bytes: &[u8], lines: u32) -> bool {
+    let key = |entry: &Entry| bytes.get(entry.key_start as usize..)?.get(..usize::from(entry.key_size));
+    let is_text = |key: &[u8]| key.len() <= PARTITION_KEY_SIZE_MAX && std::str::from_utf8(key).is_ok();
+    let (mut count, mut end) = (0, 0);
+    for entry in entries(bytes, 0) {
+        if !key(&entry).is_some_and(is_text) {
+            return false;
+        }
+        (count, end) = (count + 1, entry.line_start as usize + entry.line_size as usize);
+    }
+    count == lines && end == bytes.len()
+}
+
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
@@ -242,6 +257,19 @@ mod tests {
     use super::*;
 
     const NOW: Now = Now { mono: Duration::from_millis(1234), wall: Duration::from_millis(1_800_000_000_999) };
+
+    #[test]
+    fn entries_from_a_disk_are_sound_or_refused() {
+        let mut builder = BlockBuilder::new(1000);
+        builder.push("key", b"m v=1");
+        builder.push("key", b"m v=2");
+        let bytes = builder.finish(Position(0), NOW)[HEADER_SIZE..].to_vec();
+        assert!(is_sound(&bytes, 2) && !is_sound(&bytes, 1) && !is_sound(&bytes, 3));
+        assert!(!is_sound(&bytes[..bytes.len() - 1], 2) && !is_sound(&[bytes.as_slice(), b"x"].concat(), 2));
+        let mut no_text = bytes;
+        no_text[ENTRY_HEADER_SIZE] = 0xFF;
+        assert!(!is_sound(&no_text, 2));
+    }
 
     #[test]
     fn the_checksum_is_the_published_one() {

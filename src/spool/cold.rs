@@ -158,8 +158,7 @@ impl<D: Disk> Cold<D> {
         }
         self.until = None;
         let (mut place, mut end, mut began) = (Place::default(), self.settled, None::<Settling>);
-        loop {
-            let Peek::Block(mut header) = hot.peek(end, &mut place) else { break };
+        while let Peek::Block(mut header) = hot.peek(end, &mut place) {
             self.plain.clear();
             if hot.read(&header, &mut place, &mut self.plain).is_err() {
                 // Reading it for delivery will find the same and give it up.
@@ -195,7 +194,11 @@ impl<D: Disk> Cold<D> {
             let fresh = Settling { end, segment, size_before: before.map_or(0, |(_, size)| size), end_before: header.position };
             began = Some(Settling { end, ..began.unwrap_or(fresh) });
         }
-        let began = began?;
+        let Some(began) = began else {
+            // Whatever it was, asking again at once would not change it.
+            self.until = self.until.or(Some(Deadline(now.mono + RETRY)));
+            return None;
+        };
         match self.store.disk.begin_sync(began.segment) {
             Ok(sync) => {
                 self.settling = Some(began);
@@ -213,6 +216,8 @@ impl<D: Disk> Cold<D> {
     pub(super) fn settled(&mut self, now: Now, result: io::Result<()>) -> io::Result<Position> {
         let Some(settling) = self.settling.take() else { return Ok(self.settled) };
         match result {
+            // Everything in it was acknowledged meanwhile, and it went.
+            Err(_) if self.store.segments().all(|segment| segment.number != settling.segment) => Ok(self.settled),
             Ok(()) => {
                 self.settled = self.settled.max(settling.end);
                 if self.until.is_none() {

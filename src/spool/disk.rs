@@ -51,7 +51,7 @@ pub trait Disk {
     fn truncate(&mut self, segment: u64, size: usize) -> io::Result<()>;
     /// Begins to make durable what was appended to a segment, and that the segment is there.
     fn begin_sync(&mut self, segment: u64) -> io::Result<Self::Sync>;
-    /// Forgets a segment. One that is gone already is no error.
+    /// Forgets a segment. One that is gone already is no error. A sync of it that was begun before may then fail with `NotFound`, which means nothing.
     fn remove(&mut self, segment: u64) -> io::Result<()>;
     /// Takes a segment out of `list` but keeps it for a person to look at, where there is a place for that.
     fn set_aside(&mut self, segment: u64) -> io::Result<()>;

@@ -16,7 +16,8 @@
 use std::io;
 use std::time::Duration;
 
-use crate::spool::block::{BlockBuilder, CODEC_DEFLATE, Header, Position};
+use crate::config::WhenFull;
+use crate::spool::block::{self, BlockBuilder, CODEC_DEFLATE, Header, Position};
 use crate::spool::cold::{Cold, ColdOptions};
 use crate::spool::disk::Disk;
 use crate::spool::segment::StreamId;
@@ -34,17 +35,6 @@ pub struct SpoolOptions {
     pub when_full: WhenFull,
     /// Bounds of cold.
     pub cold: ColdOptions,
-}
-
-/// What becomes of lines for which there is no room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WhenFull {
-    /// They wait in the input.
-    Block,
-    /// The oldest that are not on their way make room.
-    DropOldest,
-    /// They are given up themselves.
-    DropNewest,
 }
 
 /// The spool has no room until something is acknowledged or settled.
@@ -92,6 +82,8 @@ pub struct Spool<D: Disk> {
     source: Source,
     hot_place: Place,
     cold_place: Place,
+    /// Where the first block stands that is in hot only.
+    unsettled_place: Place,
     /// Every block before it is acknowledged.
     acknowledged: Position,
     /// Lines of this run in blocks from `read` on.
@@ -140,6 +132,7 @@ impl<D: Disk> Spool<D> {
             source: Source::Hot,
             hot_place: Place::default(),
             cold_place: Place::default(),
+            unsettled_place: Place::default(),
             acknowledged,
             unread_lines: 0,
             counters,
@@ -230,7 +223,8 @@ impl<D: Disk> Spool<D> {
     pub fn read(&mut self, header: &Header, out: &mut Vec<u8>) -> io::Result<()> {
         let from_cold = self.source == Source::Cold;
         let segment = if from_cold { self.cold_place.segment() } else { self.hot_place.segment() };
-        let result = match &mut self.cold {
+        let start = out.len();
+        let mut result = match &mut self.cold {
             Some(cold) if from_cold && header.codec == CODEC_DEFLATE => {
                 self.packed.clear();
                 let stored = cold.store.read(header, &mut self.cold_place, &mut self.packed);
@@ -240,6 +234,10 @@ impl<D: Disk> Spool<D> {
             // Nothing is packed in hot.
             _ => self.hot.read(header, &mut self.hot_place, out),
         };
+        if result.is_ok() && header.position < self.opened && !block::is_sound(&out[start..], header.lines) {
+            out.truncate(start);
+            result = Err(io::ErrorKind::InvalidData.into());
+        }
         if let Err(error) = result {
             self.lose(self.source, segment, header.position);
             return Err(error);
@@ -339,9 +337,15 @@ impl<D: Disk> Spool<D> {
         if settled >= self.next {
             return None;
         }
-        match self.hot.peek(settled, &mut Place::default()) {
+        match self.hot.peek(settled, &mut self.unsettled_place) {
             Peek::Block(header) => Some((self.shown(header).accepted.mono, self.hot.used())),
-            _ => None,
+            // What was there has been dropped.
+            Peek::Nothing => {
+                let next = self.next;
+                _ = self.cold.as_mut().map(|cold| cold.settled = next);
+                None
+            }
+            Peek::Damaged(..) => None,
         }
     }
 
@@ -370,7 +374,7 @@ impl<D: Disk> Spool<D> {
     pub fn settled(&mut self, now: Now, result: io::Result<()>) {
         let Some(cold) = &mut self.cold else { return };
         match cold.settled(now, result) {
-            Ok(end) => _ = self.hot.release(end),
+            Ok(end) => self.hot.release(end),
             Err(_) => self.counters.cold_failures += 1,
         }
     }

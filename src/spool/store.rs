@@ -107,7 +107,20 @@ impl<D: Disk> Store<D> {
         let cursor_known = disk.read_cursor(&mut slots).is_ok();
         let cursor = Cursor::decode(&slots).filter(|_| cursor_known).unwrap_or_default();
         let head = segment::header(stream);
-        let mut store = Store { disk, cursor, stream: stream.clone(), head, segment_size, segments, used, stranded: 0, doomed: Vec::new(), sealed: false, listed, cursor_known };
+        let mut store = Store {
+            disk,
+            cursor,
+            stream: stream.clone(),
+            head,
+            segment_size,
+            segments,
+            used,
+            stranded: 0,
+            doomed: Vec::new(),
+            sealed: false,
+            listed,
+            cursor_known,
+        };
         store.cut_tail(repaired);
         store
     }

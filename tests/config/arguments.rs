@@ -40,7 +40,7 @@ fn arguments_that_cannot_be_followed_say_why_in_one_line() {
         (&["--streamname=x"], "unknown option '--streamname', did you mean --stream?"),
         (&["--endpoint_url=x"], "unknown option '--endpoint_url', did you mean --endpoint-url?"),
         (&["--secret-key=hunter2"], "unknown option '--secret-key'"),
-        (&["--spool", "/var"], "unknown option '--spool'"),
+        (&["--metrics", "/var"], "unknown option '--metrics'"),
         (&["-region", "x"], "unknown option '-region', did you mean --region?"),
         (&["-x"], "unknown option '-x'"),
         (&["-vx"], "unknown option '-x'"),

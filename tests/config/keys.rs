@@ -29,6 +29,7 @@ fn first_line_with(key: &keys::Key, value: &str) -> Option<String> {
 fn every_key_refuses_a_value_of_another_type_and_names_itself() {
     for key in &KEYS {
         let wrong: &[&str] = match key.kind {
+            Kind::Percent { .. } => &["10", "true", "[]", "{}", "1.5", "2026-11-22"],
             Kind::Boolean => &["1", "\"true\"", "[]", "{}", "1.5", "2026-11-22"],
             Kind::Size { .. } => &["true", "\"\"", "\"big\"", "[]", "{}", "1.5", "-5", "\"1.5MiB\""],
             Kind::Duration { .. } => &["true", "\"\"", "\"4\"", "4", "4.5", "[]", "{}"],
@@ -64,11 +65,17 @@ fn every_range_includes_its_ends_and_nothing_beyond() {
             }
             Kind::Word(words) => {
                 for word in words {
-                    let said = first_line_with(key, &format!("\"{word}\"")).filter(|said| !said.contains("needs partition."));
+                    let said = first_line_with(key, &format!("\"{word}\""))
+                        .filter(|said| !said.contains("needs partition.") && !said.contains("needs spool."));
                     assert_eq!(said, None, "{}", key.path());
                 }
                 let said = first_line_with(key, "\"nonsense\"").unwrap();
                 assert!(words.iter().all(|word| said.contains(&format!("\"{word}\""))), "{said}");
+            }
+            Kind::Percent { max } => {
+                let said = |percent: u8| first_line_with(key, &format!("\"{percent}%\"")).filter(|said| said.contains("must be"));
+                assert_eq!((said(0), said(max)), (None, None), "{}", key.path());
+                assert!(said(max + 1).is_some_and(|said| said.contains("must be at most")), "{}", key.path());
             }
             Kind::Boolean => assert_eq!((first_line_with(key, "true"), first_line_with(key, "false")), (None, None), "{}", key.path()),
             Kind::Text { .. } => {}
@@ -135,9 +142,15 @@ timestamp = "keep"
 rejected = "/b"
 rejected_size = "64kB"
 [spool]
+directory = "/s"
+hot = "/h"
 hot_size = "2MiB"
+size = "1GiB"
+min_free = "5%"
 segment_size = "128KiB"
-when_full = "block"
+sync = "always"
+sync_after = "1m"
+when_full = "drop_newest"
 [packing]
 pack = "lines"
 content_encoding = "identity"

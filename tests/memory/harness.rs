@@ -4,20 +4,21 @@ use std::time::Duration;
 
 use kinegraf::config::{Config, Destination, Environment, Pack};
 use kinegraf::daemon;
+use kinegraf::daemon::disks::{AnyDisk, Disks};
 use kinegraf::input::intake::Intake;
 use kinegraf::kinesis::batch::Batch;
 use kinegraf::kinesis::outcome::{Outcome, Reply};
 use kinegraf::limits::READ_SIZE;
 use kinegraf::pipeline::{Pipeline, Step};
 use kinegraf::sender::Sender;
-use kinegraf::spool::disk::RamDisk;
+
 use kinegraf::time::{Clock, Now};
 
 use crate::support::{self, Server};
 
 pub(crate) struct Way {
     pub(crate) intake: Intake,
-    pub(crate) pipeline: Pipeline<RamDisk>,
+    pub(crate) pipeline: Pipeline<AnyDisk>,
     pub(crate) batch: Batch,
     now: Now,
 }
@@ -45,7 +46,7 @@ impl Way {
     pub(crate) fn new(config: &Config) -> Way {
         let now = Clock::new().now();
         let batch = Batch::new(config.delivery.request_size);
-        Way { intake: daemon::intake(config), pipeline: daemon::pipeline(config, now), batch, now }
+        Way { intake: daemon::intake(config), pipeline: daemon::pipeline(config, Disks::in_memory(config), now), batch, now }
     }
 
     /// Reads `bytes` in the program's pieces, each line of them good; `full` makes room when the spool has none.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::time::Duration;
 
-use kinegraf::config::{Ordering, Pack};
+use kinegraf::config::{Ordering, Pack, WhenFull};
 use kinegraf::counters::RejectReason;
 use kinegraf::kinesis::batch::{Batch, Record};
 use kinegraf::kinesis::outcome::{Class, Failure, Outcome, Reply, RetryReason};
@@ -20,7 +20,7 @@ use kinegraf::spool::block::BlockBuilder;
 use kinegraf::spool::cold::ColdOptions;
 use kinegraf::spool::disk::RamDisk;
 use kinegraf::spool::segment::StreamId;
-use kinegraf::spool::spool::{Spool, SpoolOptions, WhenFull};
+use kinegraf::spool::spool::{Spool, SpoolOptions};
 use kinegraf::time::{Deadline, Now};
 
 /// Bytes at the beginning of each segment.

@@ -126,7 +126,9 @@ impl File {
         changes.truncate(random.up_to(changes.len() as u64) as usize);
         let last = changes.len().saturating_sub(1);
         for (index, mut change) in changes.into_iter().enumerate() {
-            if index == last && let Change::Append(bytes) | Change::Write(_, bytes) = &mut change {
+            if index == last
+                && let Change::Append(bytes) | Change::Write(_, bytes) = &mut change
+            {
                 tear(bytes, random);
             }
             apply(&mut self.durable, &change);
@@ -255,10 +257,14 @@ impl Platter {
 
     /// Flips a bit of a segment; gives its stream and content as it was.
     pub(crate) fn flip(&mut self) -> Option<(u32, u64, Vec<u8>)> {
-        let segments: Vec<(u32, u64, u64)> = self.names.iter().filter_map(|(name, file)| match name {
-            Name::Segment { stream, number } => Some((*stream, *number, *file)),
-            _ => None,
-        }).collect();
+        let segments: Vec<(u32, u64, u64)> = self
+            .names
+            .iter()
+            .filter_map(|(name, file)| match name {
+                Name::Segment { stream, number } => Some((*stream, *number, *file)),
+                _ => None,
+            })
+            .collect();
         let (stream, number, file) = *segments.get(self.random.up_to(segments.len().checked_sub(1)? as u64) as usize)?;
         let file = self.files.get_mut(&file).expect("what has a name is there");
         let before = file.content.clone();

@@ -104,7 +104,11 @@ impl Kinesis {
             6 => failed(Class::Unavailable),
             7 => failed(pick(random, &[Class::Denied, Class::Credentials, Class::StreamMissing, Class::Misconfigured])),
             8 => {
-                let date = if chance(random, 50) { now.wall + Duration::from_secs(random.up_to(1_000_000_000)) } else { Duration::from_secs(random.up_to(4_000_000_000)) };
+                let date = if chance(random, 50) {
+                    now.wall + Duration::from_secs(random.up_to(1_000_000_000))
+                } else {
+                    Duration::from_secs(random.up_to(4_000_000_000))
+                };
                 Failure { date: Some(date), ..failed(Class::Signature) }
             }
             9 => {
@@ -128,7 +132,8 @@ impl Kinesis {
 
     /// Some stored, some not, and with `refusals` some refused for themselves.
     fn answer_each(&mut self, random: &mut Random, stream: usize, records: &[Vec<u64>], refusals: bool) -> Answer {
-        let choices = [Outcome::Stored, Outcome::Stored, Outcome::Retry(RetryReason::Throttled), Outcome::Retry(RetryReason::Internal), Outcome::Refused];
+        let choices =
+            [Outcome::Stored, Outcome::Stored, Outcome::Retry(RetryReason::Throttled), Outcome::Retry(RetryReason::Internal), Outcome::Refused];
         let last = if refusals { 4 } else { 3 };
         let outcomes = records.iter().map(|lines| {
             let outcome = choices[random.up_to(last) as usize];

@@ -79,11 +79,15 @@ impl Blocks {
             }
             let mut plain = Vec::new();
             if header.codec == CODEC_DEFLATE {
-                unpacking.get_or_insert_with(Unpacking::new).unpack(data, header.plain_size, &mut plain).expect("what has a checksum can be unpacked");
+                unpacking
+                    .get_or_insert_with(Unpacking::new)
+                    .unpack(data, header.plain_size, &mut plain)
+                    .expect("what has a checksum can be unpacked");
             } else {
                 plain.extend_from_slice(data);
             }
-            let line = |entry: block::Entry| shape.number(std::str::from_utf8(&plain[entry.line_start as usize..][..entry.line_size as usize]).unwrap());
+            let line =
+                |entry: block::Entry| shape.number(std::str::from_utf8(&plain[entry.line_start as usize..][..entry.line_size as usize]).unwrap());
             let lines: Vec<u64> = entries(&plain, 0).map(line).collect();
             let before = self.lines.insert(header.position.0, lines.clone());
             assert!(before.is_none_or(|before| before == lines), "position {} was used twice", header.position.0);

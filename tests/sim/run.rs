@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use kinegraf::config::WhenFull;
 use kinegraf::config::{Ordering, Pack};
 use kinegraf::counters::RejectReason;
 use kinegraf::ending::Ending;
@@ -19,7 +20,7 @@ use kinegraf::record::packer::{Packer, PackerOptions};
 use kinegraf::spool::block::BlockBuilder;
 use kinegraf::spool::cold::ColdState;
 use kinegraf::spool::disk::PendingSync;
-use kinegraf::spool::spool::{Full, Spool, SpoolOptions, WhenFull};
+use kinegraf::spool::spool::{Full, Spool, SpoolOptions};
 use kinegraf::time::{Deadline, Now};
 
 use crate::disk::{SimDisk, SimSync, lock};
@@ -518,7 +519,12 @@ impl<'w> Run<'w> {
     /// What holds after each step.
     fn check(&mut self) {
         let counters = self.pipeline.counters();
-        assert!(self.pipeline.books_close(), "the books do not close: {counters:?} {:?} {} waiting", self.pipeline.spool().counters(), self.pipeline.waiting());
+        assert!(
+            self.pipeline.books_close(),
+            "the books do not close: {counters:?} {:?} {} waiting",
+            self.pipeline.spool().counters(),
+            self.pipeline.waiting()
+        );
         assert_eq!((counters.delivered, counters.set_aside.total()), (self.delivered, self.given_up), "delivered and given up are counted");
         let spool = &self.config.spool;
         let mut hot = lock(&self.world.hot[self.config.stream]);
@@ -526,13 +532,27 @@ impl<'w> Run<'w> {
         let block = BlockBuilder::memory(4_000) as u64;
         let bound = if hot.errors == 0 { spool.hot_size as u64 } else { spool.hot_size as u64 + block };
         let one = hot.peak <= self.hot_at_open.max(bound) || lock_count(&hot, &self.world.streams[self.config.stream]) <= 1;
-        assert!(one, "hot holds {} bytes, {} are allowed, {} were there; {} errors; it thinks {}", hot.peak, spool.hot_size, self.hot_at_open, hot.errors, self.pipeline.spool().used());
+        assert!(
+            one,
+            "hot holds {} bytes, {} are allowed, {} were there; {} errors; it thinks {}",
+            hot.peak,
+            spool.hot_size,
+            self.hot_at_open,
+            hot.errors,
+            self.pipeline.spool().used()
+        );
         hot.peak = hot.used();
         drop(hot);
         let Some(cold) = self.world.cold.as_ref().filter(|_| self.config.cold) else { return };
         let cold = lock(cold);
         let free = cold.capacity - (cold.capacity / 100 * u64::from(spool.cold.min_free)).min(cold.capacity);
-        assert!(cold.peak <= self.cold_at_open.max(spool.cold.size.min(free)), "cold holds {} bytes of {:?} in {}", cold.peak, spool.cold, cold.capacity);
+        assert!(
+            cold.peak <= self.cold_at_open.max(spool.cold.size.min(free)),
+            "cold holds {} bytes of {:?} in {}",
+            cold.peak,
+            spool.cold,
+            cold.capacity
+        );
         let failed = self.pipeline.spool().cold().is_some_and(|cold| *cold.state() != ColdState::Good);
         self.troubled |= failed || cold.errors > 0 || lock(&self.world.hot[self.config.stream]).errors > 0;
     }

@@ -4,11 +4,12 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
+use kinegraf::config::WhenFull;
 use kinegraf::config::{Ordering, Pack};
 use kinegraf::pipeline::PipelineOptions;
 use kinegraf::random::Random;
 use kinegraf::spool::cold::ColdOptions;
-use kinegraf::spool::spool::{SpoolOptions, WhenFull};
+use kinegraf::spool::spool::SpoolOptions;
 use kinegraf::time::Deadline;
 
 use crate::disk::{Died, Kind, lock};
@@ -197,10 +198,15 @@ fn configure(world: &mut World, plan: &Plan) -> Config {
     } else {
         Mode::Stdin
     };
-    let deadline = (mode == Mode::Exec || mode == Mode::Drain && chance(random, 30)).then(|| Deadline(pick(random, &[Duration::from_secs(4), Duration::from_secs(60)])));
+    let deadline = (mode == Mode::Exec || mode == Mode::Drain && chance(random, 30))
+        .then(|| Deadline(pick(random, &[Duration::from_secs(4), Duration::from_secs(60)])));
     let flush_interval = pick(random, &[Duration::ZERO, Duration::from_secs(1), Duration::from_secs(10)]);
     let sync_after = pick(random, &[Duration::ZERO, Duration::from_secs(15)]);
-    let when_full = if deadline.is_some() { WhenFull::Block } else { pick(random, &[WhenFull::Block, WhenFull::Block, WhenFull::DropOldest, WhenFull::DropNewest]) };
+    let when_full = if deadline.is_some() {
+        WhenFull::Block
+    } else {
+        pick(random, &[WhenFull::Block, WhenFull::Block, WhenFull::DropOldest, WhenFull::DropNewest])
+    };
     Config {
         mode,
         stream: usize::from(chance(random, plan.other_stream)),

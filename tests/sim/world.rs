@@ -282,7 +282,9 @@ impl World {
     // Events.
 
     pub(crate) fn trace(&self, event: &str) {
-        if self.traces && let Ok(mut events) = self.events.lock() {
+        if self.traces
+            && let Ok(mut events) = self.events.lock()
+        {
             if events.len() == EVENTS_MAX {
                 events.pop_front();
             }

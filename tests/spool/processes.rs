@@ -51,6 +51,7 @@ fn a_child_does_what_it_is_told() {
     say("append", disk.append(1, &segment_of(1, 2)));
     say("sync", disk.begin_sync(1).and_then(PendingSync::wait));
     say("sync again", disk.begin_sync(1).and_then(PendingSync::wait));
+    say("sync once more", disk.begin_sync(1).and_then(PendingSync::wait));
     say("cursor", disk.write_cursor(0, &Cursor::default().encode()));
     say("set aside", disk.set_aside(1));
     say("append 2", disk.append(2, &segment_of(2, 1)));

@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{PipeReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -30,6 +30,8 @@ enum Input {
     Writer(Writer),
     /// Left open until [`Running::close_stdin`] or the end.
     Open,
+    /// The reading end of a pipe that the test holds too.
+    Pipe(PipeReader),
 }
 
 impl Program {
@@ -99,6 +101,12 @@ impl Program {
         self
     }
 
+    /// A pipe whose both ends the test keeps, so that it can see what was not read.
+    pub fn stdin_pipe(mut self, reader: PipeReader) -> Program {
+        self.stdin = Input::Pipe(reader);
+        self
+    }
+
     /// How long it may run before it is killed and the test fails; a minute unless told otherwise.
     pub fn limit(mut self, limit: Duration) -> Program {
         self.limit = limit;
@@ -115,6 +123,7 @@ impl Program {
         let stdin = match &self.stdin {
             Input::Nothing => Stdio::null(),
             Input::File(path) => Stdio::from(File::open(path).unwrap()),
+            Input::Pipe(reader) => Stdio::from(reader.try_clone().unwrap()),
             _ => Stdio::piped(),
         };
         let mut child = self.command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap_or_else(|error| {
@@ -193,6 +202,15 @@ impl Running {
             self.peak_rss = self.peak_rss.max(now);
         }
         self.peak_rss
+    }
+
+    /// Whether its input thread sleeps until there is more to read; false where the system does not tell.
+    pub fn sleeps_in_read(&self) -> bool {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid())).into_iter().flatten().flatten().map(|task| task.path());
+        let input = tasks.into_iter().find(|task| std::fs::read(task.join("comm")).is_ok_and(|name| name == b"input\n"));
+        // The number of the system call first: read(2) on x86_64, on aarch64 and riscv64, on 32 bits.
+        let call = input.and_then(|task| std::fs::read_to_string(task.join("syscall")).ok());
+        call.is_some_and(|call| call.split(' ').next().is_some_and(|number| ["0", "63", "3"].contains(&number)))
     }
 
     pub fn has_ended(&mut self) -> bool {

@@ -10,9 +10,19 @@ pub struct TempDir(PathBuf);
 impl TempDir {
     /// A new, empty directory that only this test knows.
     pub fn new() -> TempDir {
+        TempDir::below(&std::env::temp_dir())
+    }
+
+    /// The same in memory, where the system has such a place.
+    pub fn in_memory() -> Option<TempDir> {
+        let place = Path::new("/dev/shm");
+        place.is_dir().then(|| TempDir::below(place))
+    }
+
+    fn below(place: &Path) -> TempDir {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("kinegraf-test-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let path = std::env::temp_dir().join(name);
+        let path = place.join(name);
         // A directory of an earlier process with our number may have been left by a kill.
         let _ = std::fs::remove_dir_all(&path);
         std::fs::create_dir_all(&path).unwrap();
