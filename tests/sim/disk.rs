@@ -6,7 +6,8 @@
 //! | `Tmpfs` | everything stays | nothing stays |
 //! | `Card` | everything stays | of each file a part of what was not synced, with a bit that flipped at the tear; of each name that was not synced what it was before or after |
 //!
-//! After a failed sync what was not synced is gone for good, though it can still be read, and the next sync says that all is well: as Linux does.
+//! After a failed sync what was not synced is gone for good, though this process can still read it, and the next sync says that all is well: as Linux does.
+//! (Where the next process could read it too, nobody could tell. Here it reads zeros, as it does once the pages were evicted.)
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -121,6 +122,14 @@ impl File {
         }
     }
 
+    /// What a failed sync dropped cannot be read any more.
+    fn evict(&mut self) {
+        if self.changes.iter().any(|change| matches!(change, Change::Hole(_))) {
+            self.content.clone_from(&self.durable);
+            self.changes.iter().for_each(|change| apply(&mut self.content, change));
+        }
+    }
+
     fn power_cut(&mut self, random: &mut Random) {
         let mut changes = std::mem::take(&mut self.changes);
         changes.truncate(random.up_to(changes.len() as u64) as usize);
@@ -194,6 +203,7 @@ impl Platter {
         if self.kind == Kind::Ram {
             self.forget_all();
         }
+        self.files.values_mut().for_each(File::evict);
     }
 
     pub(crate) fn power_cut(&mut self) {

@@ -62,7 +62,8 @@ impl Blocks {
         let mut unpacking = None;
         for (index, (_, content)) in segments.iter().enumerate() {
             // A tail that was cut may come back with a power cut; the next segment stands in its place.
-            let until = segments.get(index + 1).map_or(u64::MAX, |(number, _)| *number);
+            let next = segments[index + 1..].iter().find(|(_, content)| content.len() > segment::header(stream).len() + HEADER_SIZE);
+            let until = next.map_or(u64::MAX, |(number, _)| *number);
             self.scan_segment(shape, stream, content, until, &mut unpacking);
         }
     }

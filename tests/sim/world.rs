@@ -15,7 +15,7 @@ use crate::run::Mode;
 use crate::swarm::{chance, pick};
 
 /// Events that are told when a simulation fails.
-const EVENTS_MAX: usize = 80;
+const EVENTS_MAX: usize = 400;
 
 /// What the spool owes for a line, by stream.
 #[derive(Clone, Debug, Default)]
@@ -182,6 +182,12 @@ impl World {
         lines
     }
 
+    /// The sizes of segments on each disk, for whoever looks for a mistake.
+    pub(crate) fn sizes(&self, stream: usize) -> Vec<Vec<(u64, usize)>> {
+        let sizes = |disk| lock(disk).contents(self.streams[stream].hash(), true).iter().map(|(number, content)| (*number, content.len())).collect();
+        [Some(&self.hot[stream]), self.cold.as_ref()].into_iter().flatten().map(sizes).collect()
+    }
+
     pub(crate) fn durable_blocks(&self, stream: usize) -> Blocks {
         let (mut blocks, of) = (Blocks::default(), &self.streams[stream]);
         if let Some(cold) = &self.cold {
@@ -205,6 +211,10 @@ impl World {
             }
             *left -= 1;
         }
+        self.deaths.dying
+    }
+
+    pub(crate) fn is_dying(&self) -> bool {
         self.deaths.dying
     }
 
