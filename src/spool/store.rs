@@ -269,15 +269,14 @@ impl<D: Disk> Store<D> {
 
     /// A segment begins in a file of its own: what could not be removed or set aside may be in its place.
     fn clear_the_way(&mut self, number: u64) -> io::Result<()> {
-        match self.disk.read_at(number, 0, &mut [0]) {
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound) => return Ok(()),
-            Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => return Err(error),
-            _ => {}
-        }
         if self.doomed.iter().any(|(doomed, _)| *doomed == number) {
             self.disk.remove(number)?;
             self.doomed.retain(|(doomed, _)| *doomed != number);
-            return Ok(());
+        }
+        match self.disk.read_at(number, 0, &mut [0]) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => return Err(error),
+            _ => {}
         }
         self.disk.set_aside(number)
     }

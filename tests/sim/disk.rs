@@ -216,11 +216,21 @@ impl Platter {
         }
         let all: Vec<Name> = self.names.keys().chain(self.durable_names.keys()).copied().collect();
         for name in all {
-            if self.names.get(&name) != self.durable_names.get(&name) && chance(&mut self.random, 50) {
-                match self.names.get(&name) {
-                    Some(file) => self.durable_names.insert(name, *file),
-                    None => self.durable_names.remove(&name),
-                };
+            if self.names.get(&name) == self.durable_names.get(&name) || chance(&mut self.random, 50) {
+                continue;
+            }
+            match self.names.get(&name).copied() {
+                Some(file) => {
+                    // A rename is one thing.
+                    self.durable_names.retain(|_, other| *other != file);
+                    self.durable_names.insert(name, file);
+                }
+                None => {
+                    let file = self.durable_names[&name];
+                    if !self.names.values().any(|other| *other == file) {
+                        self.durable_names.remove(&name);
+                    }
+                }
             }
         }
         self.names.clone_from(&self.durable_names);
@@ -370,6 +380,7 @@ impl Disk for SimDisk {
         let part = if failed.is_err() || dies { platter.random.up_to(room as u64) as usize } else { room };
         platter.make(name).change(Change::Append(bytes[..part].to_vec()));
         platter.peak = platter.peak.max(platter.used());
+        if std::env::var("SIM_DISK").is_ok() { println!("append {segment} {} part {part}: {}", bytes.len(), platter.used()); }
         if dies {
             platter.step();
         }

@@ -114,8 +114,8 @@ pub(crate) struct Run<'w> {
     pub(crate) accepted: Vec<(u64, Duration)>,
     /// How many more copies of a line may be sent before all were acknowledged.
     copies: BTreeMap<u64, u32>,
-    /// Lines that were in a request of this run, and of each key the last one.
-    sent: BTreeSet<u64>,
+    /// Lines that were in a request of this run and are not known to be stored.
+    failed: BTreeSet<u64>,
     given_up: u64,
     delivered: u64,
     steps_at_once: u32,
@@ -137,10 +137,7 @@ impl<'w> Run<'w> {
         let now = Now { mono: Duration::from_millis(world.random.up_to(50)), wall };
         let blocks = world.blocks_on_disk(config.stream, config.cold, false);
         world.trace(&format!("there: {:?}; {:?}", blocks.lines, world.sizes(config.stream)));
-        let mut copies = BTreeMap::new();
-        blocks.lines.values().flatten().for_each(|line| *copies.entry(*line).or_default() += 1);
-        // A tail that a power cut brought back is read where what stood in its place is gone.
-        world.lines_on_disk(config.stream).into_iter().for_each(|line| _ = copies.entry(line).or_insert(1));
+        let copies = world.copies_on_disk(config.stream);
         let stream = world.streams[config.stream].clone();
         let hot = SimDisk::open(&world.hot[config.stream], stream.hash());
         let cold = world.cold.as_ref().filter(|_| config.cold).map(|cold| SimDisk::open(cold, stream.hash()));
@@ -179,7 +176,7 @@ impl<'w> Run<'w> {
             block_lines: Vec::new(),
             accepted: Vec::new(),
             copies,
-            sent: BTreeSet::new(),
+            failed: BTreeSet::new(),
             given_up: 0,
             delivered: 0,
             steps_at_once: 0,
@@ -508,9 +505,8 @@ impl<'w> Run<'w> {
         let kinesis = &self.world.kinesis;
         if self.config.pipeline.ordering == Ordering::Strict && kinesis.poison.is_empty() && kinesis.refused.is_empty() && self.world.exact_order() {
             let lines = records.concat();
-            let resent = lines.iter().filter(|line| self.sent.contains(line)).count();
-            let failed = self.sent.iter().filter(|line| self.copies.get(line).is_some_and(|copies| *copies > 0)).count();
-            assert!(failed == 0 || resent == lines.len(), "failed lines are not alone: {lines:?}");
+            let resent = lines.iter().filter(|line| self.failed.contains(line)).count();
+            assert!(self.failed.is_empty() || resent == lines.len(), "failed lines are not alone: {lines:?}");
             let mut last = BTreeMap::new();
             for line in lines {
                 let key = self.world.shape.key(line);
@@ -531,28 +527,30 @@ impl<'w> Run<'w> {
                 }
                 self.batch.outcomes.clear();
                 self.batch.outcomes.extend_from_slice(&outcomes);
-                self.sent.extend(records.concat());
+                let missed = records.iter().zip(&outcomes).filter(|(_, outcome)| **outcome != Outcome::Stored);
+                self.failed = missed.flat_map(|(lines, _)| lines).copied().chain(self.failed.iter().copied().filter(|line| !records.concat().contains(line))).collect();
                 Reply::Answered
             }
             Answer::Failed(failure) => {
                 if !failure.class.never_left() {
-                    self.sent.extend(records.concat());
+                    self.failed.extend(records.concat());
                 }
                 self.refused |= failure.class.is_refusal();
                 Reply::Failed(failure)
             }
         };
-        let mut given_up = Vec::new();
-        let shape = self.world.shape;
-        let mut set_aside = |_: RejectReason, record: Record<'_>| given_up.extend(shape.numbers(record.data));
+        // Noted as it is told: it may die before the reply has been dealt with.
+        let Run { world, copies, given_up, config, .. } = self;
+        let mut set_aside = |_: RejectReason, record: Record<'_>| {
+            for line in world.shape.numbers(record.data) {
+                assert!(world.kinesis.poison.contains(&line) || world.kinesis.refused.contains(&line), "line {line} was given up for nothing");
+                world.trace(&format!("given up: {line}"));
+                *copies.entry(line).or_insert(1) -= 1;
+                *given_up += 1;
+                world.note_given_up(config.stream, line);
+            }
+        };
         self.pipeline.on_reply(self.now, &mut self.batch, reply, &mut set_aside);
-        self.given_up += given_up.len() as u64;
-        for line in given_up {
-            self.trace(|_| format!("given up: {line}"));
-            assert!(self.world.kinesis.poison.contains(&line) || self.world.kinesis.refused.contains(&line), "line {line} was given up for nothing");
-            *self.copies.entry(line).or_insert(1) -= 1;
-            self.world.note_given_up(self.config.stream, line);
-        }
         self.space();
     }
 

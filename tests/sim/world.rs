@@ -170,16 +170,21 @@ impl World {
     }
 
     /// Lines that can be read, or were set aside.
-    pub(crate) fn lines_on_disk(&self, stream: usize) -> BTreeSet<u64> {
-        let (mut lines, of) = (BTreeSet::new(), &self.streams[stream]);
-        for disk in self.disks() {
-            for segment in lock(disk).contents(of.hash(), true) {
+    fn lines_on_disk(&self, stream: usize) -> BTreeSet<u64> {
+        self.copies_on_disk(stream).into_keys().collect()
+    }
+
+    /// How often each line stands in any segment: more often than it is read where a tail that a power cut brought back is covered by the next segment.
+    pub(crate) fn copies_on_disk(&self, stream: usize) -> BTreeMap<u64, u32> {
+        let (mut copies, of) = (BTreeMap::new(), &self.streams[stream]);
+        for disk in [Some(&self.hot[stream]), self.cold.as_ref()].into_iter().flatten() {
+            for (_, content) in lock(disk).contents(of.hash(), true) {
                 let mut blocks = Blocks::default();
-                blocks.scan(&self.shape, of, &[segment]);
-                lines.extend(blocks.all());
+                blocks.scan_loosely(&self.shape, of, content);
+                blocks.lines.values().flatten().for_each(|line| *copies.entry(*line).or_default() += 1);
             }
         }
-        lines
+        copies
     }
 
     /// The sizes of segments on each disk, for whoever looks for a mistake.
