@@ -143,8 +143,14 @@ fn apply_environment(environment: &Environment, dry_run: bool, settings: &mut Se
     files
 }
 
+/// What names a file that is no option's value: the FILE of a command, which a run has none of.
+pub(crate) const COMMAND_LINE: &str = "the command line";
+
 pub(crate) fn unreadable(path: &Path, named_by: &str, error: &io::Error) -> ConfigError {
     let message = match error.kind() {
+        io::ErrorKind::NotFound if named_by == COMMAND_LINE => {
+            format!("there is no such file, {named_by} names it\na relative path begins in the directory that kinegraf was started in")
+        }
         io::ErrorKind::NotFound => format!(
             "there is no such file, {named_by} names it\n\
              a relative path begins in the directory that kinegraf was started in; packaging/kinegraf.toml of the source is a file to begin with\n\

@@ -134,6 +134,8 @@ fn what_only_telegraf_can_do_is_ignored_with_one_note_or_refused_with_where_to_p
     }
     assert!(refused("  [outputs.kinesis.tagdrop]\n    host = [\"a\"]\n").contains("tagdrop can only be obeyed by Telegraf"));
     assert!(refused("  role_arn = \"arn:aws:iam::123456789012:role/x\"\n").contains("assuming a role is not built"));
+    let said = refused("  endpoint_url = \"http://192.0.2.1\"\n");
+    assert!(said.contains("unless network.allow_plain_http is true, which only a file of kinegraf's own can say (kinegraf migrate makes one)"), "{said}");
     assert!(refused("  [packing]\n").contains("[packing] is not read in a file of Telegraf"));
     assert!(refused("  pack = \"lines\"\n").contains("it belongs to [packing] of a file of kinegraf's own"));
 }
@@ -174,7 +176,9 @@ fn a_directory_is_searched_for_the_one_section_as_telegraf_searches_it() {
     assert_eq!(config.destination.unwrap().stream, "s");
     assert!(config.notes[0].contains("/etc/telegraf/telegraf.d/out/kinesis.conf:1:1: DUPLICATES"), "{:?}", config.notes);
     let said = load_tree(&tree[..1], &["-c", "/etc/telegraf"], &[]).unwrap_err().first_line();
-    assert_eq!(said, "/etc/telegraf: has no [[outputs.kinesis]] in its 1 files that end in .conf");
+    assert_eq!(said, "/etc/telegraf: has no [[outputs.kinesis]] in its one file that ends in .conf");
+    let said = load_tree(&[("/d/a.toml", SECTION)], &["-c", "/d"], &[]).unwrap_err().first_line();
+    assert_eq!(said, "/d: has no file that ends in .conf");
 }
 
 #[test]

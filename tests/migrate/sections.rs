@@ -198,6 +198,9 @@ fn sections_that_cannot_be_taken_over_are_78_with_their_places_and_make_nothing(
         }
         assert_eq!((migration.names(), std::fs::read_to_string(&migration.file).unwrap()), (vec!["telegraf.conf".to_owned()], text.to_owned()));
     }
+    let finished = crate::kinegraf().args(["migrate", "nowhere.conf"]).run().assert_code(78);
+    assert!(finished.stderr.starts_with("kinegraf: nowhere.conf: there is no such file, the command line names it\n"), "{}", finished.stderr);
+    assert!(!finished.stderr.contains("--stream"), "that is a run's: {}", finished.stderr);
     let migration = Migration::of(format!("{SECTION}  rgion = \"x\"\n  debug = 7\n  data_format = \"csv\"\n"));
     let finished = migration.run(&[]).assert_code(78);
     assert_eq!(finished.stderr.matches('^').count(), 3, "{}", finished.stderr);

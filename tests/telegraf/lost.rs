@@ -146,7 +146,8 @@ fn a_telegraf_without_outputs_exec_can_write_into_a_pipe_to_kinegraf() {
     let agent = Agent::new(telegraf, "").input(&super::support::lines::joined(&lines), INFLUX);
     let config = agent.dir.file("telegraf.conf", agent.text_with("[[outputs.file]]\nfiles = [\"stdout\"]\ndata_format = \"influx\"\n"));
     let script = "\"$0\" --once --config \"$1\" | exec \"$2\" --partition tag=host --region \"$3\" --stream \"$4\" --endpoint-url \"$5\"";
-    let arguments = [telegraf.to_str().unwrap(), config.to_str().unwrap(), binary().to_str().unwrap(), REGION, STREAM, &server.url()].map(str::to_owned);
+    let arguments =
+        [telegraf.to_str().unwrap(), config.to_str().unwrap(), binary().to_str().unwrap(), REGION, STREAM, &server.url()].map(str::to_owned);
     let program = Program::exactly("/bin/sh").args(["-c", script]).args(arguments).limit(Duration::from_secs(120));
     program.env("AWS_ACCESS_KEY_ID", ACCESS_KEY).env("AWS_SECRET_ACCESS_KEY", SECRET_KEY).run().assert_code(0);
     assert_eq!(server.assert_stored(STREAM, &lines), 0);

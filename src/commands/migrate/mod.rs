@@ -72,7 +72,7 @@ impl From<ConfigError> for Failure {
 /// # Errors
 /// Why the section cannot be taken over, or which file cannot be made or changed, and what was made before that.
 pub fn run(options: &MigrateOptions, environment: &Environment, files: Files<'_>, stdout: &mut dyn Write) -> Result<Vec<String>, Failure> {
-    let (file, bytes) = load::read_named(&options.file, "the command line", &files)?;
+    let (file, bytes) = load::read_named(&options.file, load::COMMAND_LINE, &files)?;
     let text = &*load::decode(&file, &bytes)?;
     let section = Section::read(&file, text, environment, &files)?;
 
@@ -113,8 +113,8 @@ pub fn run(options: &MigrateOptions, environment: &Environment, files: Files<'_>
             let line = section.tables().first().map_or(0, |table| text[..table.header.start].matches('\n').count() + 1);
             let place = format!("{}:{line}", show_path(&file));
             notes.push(format!(
-                "nothing of Telegraf is changed: put the printed section in place of [[outputs.kinesis]] in {place}, which would send every metric again, \
-                 then reload Telegraf"
+                "nothing of Telegraf is changed: put the printed section in place of the [[outputs.kinesis]] in {place}, then reload Telegraf; \
+                 with both of them every metric is sent twice"
             ));
         }
     }

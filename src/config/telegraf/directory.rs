@@ -31,7 +31,11 @@ pub(crate) fn find(directory: &Path, files: &Files<'_>) -> Result<(PathBuf, Vec<
     }
     match &found[..] {
         [] => {
-            let message = format!("has no [[outputs.kinesis]] in its {} files that end in .conf", paths.len());
+            let message = match paths.len() {
+                0 => "has no file that ends in .conf".to_owned(),
+                1 => "has no [[outputs.kinesis]] in its one file that ends in .conf".to_owned(),
+                count => format!("has no [[outputs.kinesis]] in its {count} files that end in .conf"),
+            };
             Err(ConfigError::of_file(directory, &message))
         }
         [_] => Ok(found.pop().map(|(path, bytes, _)| (path, bytes)).expect("there is one")),

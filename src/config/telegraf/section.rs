@@ -148,9 +148,7 @@ fn missing(text: &str) -> String {
         Some(line) => format!(", the one in line {} is commented out", line + 1),
         None => String::new(),
     };
-    format!(
-        "is a configuration of Telegraf without [[outputs.kinesis]]{hint}: name the file that has it, or give --stream and --region without a file"
-    )
+    format!("is a configuration of Telegraf without [[outputs.kinesis]]{hint}: name the file that has it, or the directory of that file")
 }
 
 /// Every option of the section, from the root of its file.
@@ -213,14 +211,14 @@ fn note_kept(walk: &mut Walk<'_, '_, '_>) {
     let Some(first) = kept.first() else { return };
     let names: Vec<String> = kept.iter().take(NAMED_MAX).map(|kept| show_name(&kept.name)).collect();
     let more = if kept.len() > NAMED_MAX { format!(" and {} more", kept.len() - NAMED_MAX) } else { String::new() };
-    let message = format!("left to Telegraf and ignored here: {}{more}; they belong into the section that starts kinegraf", names.join(", "));
+    let message = format!("ignored, since only Telegraf can do it: {}{more}; it belongs in the section that starts kinegraf", names.join(", "));
     walk.report.note(Place::Span(first.key.clone()), message);
 }
 
 /// The commonest way to pay twice.
 pub(crate) fn note_loaded(section: &Section, report: &mut Report<'_>) {
     let Some(head) = section.tables.first() else { return };
-    let message = "DUPLICATES: a Telegraf that loads this file sends every metric to the stream as well: remove this [[outputs.kinesis]] from what Telegraf \
+    let message = "DUPLICATES: a Telegraf that loads this file sends every metric to the stream as well: take this [[outputs.kinesis]] out of what Telegraf \
                    loads (kinegraf migrate FILE shows how)";
     report.note(Place::Span(head.header.clone()), message.to_owned());
 }
