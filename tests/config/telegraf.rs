@@ -52,6 +52,19 @@ fn every_option_of_any_version_keeps_its_meaning() {
 }
 
 #[test]
+fn a_name_that_no_stream_can_have_is_a_mistake_before_anything_is_read() {
+    for (name, said) in [
+        ("arn:aws:kinesis:eu-west-1:123456789012:stream/s", "the name alone, not the ARN"),
+        ("a b", "must have only the characters"),
+        ("${S}", "needs the variable S, which is not set"),
+        (&"x".repeat(129), "has 129 characters, must have 1 to 128"),
+    ] {
+        let error = load_file(&format!("[[outputs.kinesis]]\nregion = \"eu-west-1\"\nstreamname = \"{name}\"\n")).unwrap_err();
+        assert!(error.first_line().starts_with("f.toml:3:14: streamname ") && error.first_line().contains(said), "{error}");
+    }
+}
+
+#[test]
 fn options_that_are_there_and_empty_are_as_if_they_were_not() {
     let empty = "  access_key = \"\"\n  secret_key = \"\"\n  token = \"\"\n  profile = \"\"\n  shared_credential_file = \"\"\n  endpoint_url = \"\"\n\
                    data_format = \"\"\n  partitionkey = \"\"\n  [outputs.kinesis.partition]\n    method = \"\"\n    key = \"\"\n    default = \"\"\n";
@@ -135,7 +148,10 @@ fn what_only_telegraf_can_do_is_ignored_with_one_note_or_refused_with_where_to_p
     assert!(refused("  [outputs.kinesis.tagdrop]\n    host = [\"a\"]\n").contains("tagdrop can only be obeyed by Telegraf"));
     assert!(refused("  role_arn = \"arn:aws:iam::123456789012:role/x\"\n").contains("assuming a role is not built"));
     let said = refused("  endpoint_url = \"http://192.0.2.1\"\n");
-    assert!(said.contains("unless network.allow_plain_http is true, which only a file of kinegraf's own can say (kinegraf migrate makes one)"), "{said}");
+    assert!(
+        said.contains("unless network.allow_plain_http is true, which only a file of kinegraf's own can say (kinegraf migrate makes one)"),
+        "{said}"
+    );
     assert!(refused("  [packing]\n").contains("[packing] is not read in a file of Telegraf"));
     assert!(refused("  pack = \"lines\"\n").contains("it belongs to [packing] of a file of kinegraf's own"));
 }
