@@ -75,6 +75,21 @@ fn a_section_without_a_partition_table_ends_telegraf_and_gives_random_keys_with_
 }
 
 #[test]
+fn a_key_that_the_section_lacks_costs_telegraf_every_request_and_is_a_mistake_for_kinegraf() {
+    let Some(telegraf) = find() else { return };
+    let (server, lines) = (server(), lines(10));
+    let input = super::support::lines::joined(&lines);
+    for (table, reason) in [("method = \"static\"", "needs partition.key"), ("method = \"hash\"", "partition.method is \"hash\"")] {
+        let agent = Agent::new(telegraf, "").input(&input, INFLUX).kinesis(&server, STREAM, &format!("[outputs.kinesis.partition]\n{table}"));
+        let finished = agent.once();
+        assert!(finished.stderr.contains("Unable to write to Kinesis") && different(&server, STREAM) == 0, "{}", finished.stderr);
+        let file = agent.dir.path().join("telegraf.conf");
+        let finished = Program::exactly(binary()).args(["--config"]).args([file]).stdin(input.clone()).run().assert_code(78);
+        assert!(finished.first_line().contains(reason), "{}", finished.stderr);
+    }
+}
+
+#[test]
 fn without_the_service_telegraf_with_outputs_kinesis_ends_and_with_kinegraf_it_runs() {
     let Some(telegraf) = find() else { return };
     // A port that nobody listens on.
