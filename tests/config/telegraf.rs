@@ -194,7 +194,7 @@ fn a_directory_is_searched_for_the_one_section_as_telegraf_searches_it() {
     let said = load_tree(&tree[..1], &["-c", "/etc/telegraf"], &[]).unwrap_err().first_line();
     assert_eq!(said, "/etc/telegraf: has no [[outputs.kinesis]] in its one file that ends in .conf");
     let said = load_tree(&[("/d/a.toml", SECTION)], &["-c", "/d"], &[]).unwrap_err().first_line();
-    assert_eq!(said, "/d: has no file that ends in .conf");
+    assert_eq!(said, "/d: is a directory without a file that ends in .conf: name a file, or a directory of Telegraf's");
 }
 
 #[test]

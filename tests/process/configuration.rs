@@ -52,7 +52,7 @@ fn a_file_that_cannot_be_read_is_said_with_what_named_it() {
     let finished = kinegraf().env("KINEGRAF_CONFIG", &missing).run().assert_code(78);
     assert_reason(&finished, &["missing.toml", "no such file", "KINEGRAF_CONFIG"]);
     let finished = kinegraf().args(["-c"]).args([dir.path()]).run().assert_code(78);
-    assert_reason(&finished, &["has no [[outputs.kinesis]] in its 0 files"]);
+    assert_reason(&finished, &["is a directory without a file that ends in .conf"]);
     let binary = dir.file("binary.toml", b"region = \"\xff\xfe\"\n");
     assert_reason(&kinegraf().args(["-c"]).args([binary]).run().assert_code(78), &["binary.toml:1:11: ", "UTF-8"]);
     // An endless file is not read to its end.

@@ -32,7 +32,7 @@ pub(crate) fn find(directory: &Path, files: &Files<'_>) -> Result<(PathBuf, Vec<
     match &found[..] {
         [] => {
             let message = match paths.len() {
-                0 => "has no file that ends in .conf".to_owned(),
+                0 => "is a directory without a file that ends in .conf: name a file, or a directory of Telegraf's".to_owned(),
                 1 => "has no [[outputs.kinesis]] in its one file that ends in .conf".to_owned(),
                 count => format!("has no [[outputs.kinesis]] in its {count} files that end in .conf"),
             };
