@@ -32,7 +32,7 @@ fn records_that_fail_in_a_good_answer_are_lost_by_outputs_kinesis_and_sent_again
     let finished = both(telegraf, "", &server, &lines).once();
     assert_eq!(server.assert_stored(STREAM, &lines), 0);
     let theirs = different(&server, THEIRS);
-    assert!((800..1200).contains(&theirs), "{theirs} of 1500");
+    assert!((800..1400).contains(&theirs), "{theirs} of 1500");
     // Telegraf has ended well, and only its log tells.
     assert!(finished.stderr.contains("E! [outputs.kinesis] Unable to write"), "{}", finished.stderr);
 }
