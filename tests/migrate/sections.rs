@@ -248,6 +248,7 @@ fn arguments_that_cannot_be_followed_are_64_and_make_nothing() {
         (&["migrate", "a", "--ouput", "b"], "unknown option '--ouput', did you mean --output?"),
         (&["migrate", "a", "--output"], "--output needs a value: --output PATH"),
         (&["migrate", "a", "--output=x/.."], "--output names no file"),
+        (&["migrate", "a", "--output", "-"], "--output is '-', must name a file"),
         (&["migrate", "a", "--write=yes"], "--write takes no value"),
         (&["migrate", "a", "--write", "--write"], "--write is given twice"),
         (&["migrate", ""], "the FILE to migrate is empty"),
