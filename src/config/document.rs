@@ -39,7 +39,7 @@ const ROUNDS_MAX: usize = 4;
 
 /// Reads `text`, a file of ours or one of Telegraf, and reports every mistake that can be seen in one key alone.
 pub(crate) fn read(text: &str, environment: &Environment, purpose: Purpose, report: &mut Report<'_>) -> Document {
-    let telegraf = telegraf::section(text, report);
+    let telegraf = telegraf::section(text, purpose, report);
     let source = telegraf.as_ref().map_or_else(|| text.to_owned(), |section| section.alone(text));
     // Without its section, or with two, nobody can say what is missing.
     let broken = telegraf.as_ref().is_some_and(|section| section.tables.is_empty());

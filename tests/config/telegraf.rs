@@ -162,6 +162,17 @@ fn a_file_that_telegraf_loads_too_is_warned_of_loudly() {
 }
 
 #[test]
+fn a_section_alone_is_warned_of_where_telegraf_looks_for_files_itself() {
+    let notes = |path: &str| load_tree(&[(path, SECTION)], &["-c", path], &[]).unwrap().notes;
+    for path in ["/etc/telegraf/telegraf.conf", "/etc/telegraf/telegraf.d/kinesis.conf", "/opt/x/telegraf.d/out/kinesis.conf", "telegraf.d/k.conf"] {
+        assert!(notes(path)[0].starts_with(&format!("{path}:1:1: DUPLICATES")), "{path}");
+    }
+    for path in ["/etc/kinegraf/kinesis.conf", "/etc/telegraf/kinegraf.toml", "/etc/telegraf/telegraf.d/kinesis.conf.off", "/x/telegraf.d"] {
+        assert_eq!(notes(path), [] as [&str; 0], "{path}");
+    }
+}
+
+#[test]
 fn a_directory_is_searched_for_the_one_section_as_telegraf_searches_it() {
     let tree = [
         ("/etc/telegraf/telegraf.conf", "[agent]\n"),

@@ -24,6 +24,24 @@ fn a_file_that_is_there_is_refused_and_untouched() {
 }
 
 #[test]
+fn a_telegraf_file_that_is_not_there_or_was_migrated_before_is_78_and_told_as_such() {
+    let migration = Migration::of(SECTION);
+    migration.run(&["--write"]).assert_code(0);
+    let again = migration.run(&[]).assert_code(78);
+    assert!(
+        again
+            .first_line()
+            .ends_with("without [[outputs.kinesis]], but one with kinegraf: it was migrated before, it seems: name the file that has it"),
+        "{}",
+        again.stderr
+    );
+    std::fs::remove_file(&migration.file).unwrap();
+    let missing = migration.run(&[]).assert_code(78);
+    // What helps a run that finds no file helps nobody here.
+    assert_eq!(missing.stderr, format!("kinegraf: {}: there is no such file, the command line names it\n", migration.file.display()));
+}
+
+#[test]
 fn a_link_is_refused_and_not_followed_even_to_nowhere() {
     let migration = Migration::of(SECTION);
     let target = migration.dir.path().join("elsewhere");

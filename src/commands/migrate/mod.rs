@@ -28,6 +28,7 @@ use crate::cli::{MigrateOptions, Pairing};
 use crate::config::ConfigError;
 use crate::config::diagnostic::show_path;
 use crate::config::load;
+use crate::config::telegraf::Purpose;
 use crate::config::{Environment, Files};
 use crate::ending;
 
@@ -72,7 +73,7 @@ impl From<ConfigError> for Failure {
 /// # Errors
 /// Why the section cannot be taken over, or which file cannot be made or changed, and what was made before that.
 pub fn run(options: &MigrateOptions, environment: &Environment, files: Files<'_>, stdout: &mut dyn Write) -> Result<Vec<String>, Failure> {
-    let (file, bytes) = load::read_named(&options.file, "the command line", &files)?;
+    let (file, bytes) = load::read_named(&options.file, "the command line", Purpose::Migrate, &files)?;
     let text = &*load::decode(&file, &bytes)?;
     let section = Section::read(&file, text, environment, &files)?;
 

@@ -59,7 +59,7 @@ impl Section {
 }
 
 /// The section of this file, with the mistakes that concern the file as a whole; None when the file is none of Telegraf's.
-pub(crate) fn section(text: &str, report: &mut Report<'_>) -> Option<Section> {
+pub(crate) fn section(text: &str, purpose: Purpose, report: &mut Report<'_>) -> Option<Section> {
     let (top, all) = tables(text);
     if !all.iter().any(is_telegrafs) {
         return None;
@@ -69,7 +69,7 @@ pub(crate) fn section(text: &str, report: &mut Report<'_>) -> Option<Section> {
     let mut mistakes = Vec::new();
     match heads[..] {
         [_] => {}
-        [] => mistakes.push((Place::File, missing(text))),
+        [] => mistakes.push((Place::File, missing(text, purpose))),
         [first, ..] => mistakes.extend(heads[1..].iter().map(|other| {
             let message = format!("a second [[outputs.kinesis]], the first is in line {}; {ONE_SECTION}", line(first));
             (Place::Span(other.header.clone()), message)
@@ -142,15 +142,18 @@ pub(crate) fn has_section(text: &str) -> Option<Range<usize>> {
     tables(text).1.into_iter().find(|table| table.is(&KINESIS)).map(|table| table.header)
 }
 
-fn missing(text: &str) -> String {
+fn missing(text: &str, purpose: Purpose) -> String {
     let is_header = |line: &str| line.trim_start().strip_prefix('#').is_some_and(|line| line.replace(' ', "").starts_with("[[outputs.kinesis]]"));
     let hint = match text.lines().position(is_header) {
         Some(line) => format!(", the one in line {} is commented out", line + 1),
+        None if text.contains("kinegraf") => ", but one with kinegraf: it was migrated before, it seems".to_owned(),
         None => String::new(),
     };
-    format!(
-        "is a configuration of Telegraf without [[outputs.kinesis]]{hint}: name the file that has it, or give --stream and --region without a file"
-    )
+    let otherwise = match purpose {
+        Purpose::Run => ", or give --stream and --region without a file",
+        Purpose::Migrate => "",
+    };
+    format!("is a configuration of Telegraf without [[outputs.kinesis]]{hint}: name the file that has it{otherwise}")
 }
 
 /// Every option of the section, from the root of its file.
