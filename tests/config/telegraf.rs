@@ -139,6 +139,13 @@ fn what_only_telegraf_can_do_is_ignored_with_one_note_or_refused_with_where_to_p
 }
 
 #[test]
+fn a_filter_that_is_empty_filters_nothing_and_is_no_mistake() {
+    for empty in ["namepass = []", "tagexclude = [\n  ]", "name_prefix = \"\"", "tagpass = {}", "json_nested_fields_include = []", "[outputs.kinesis.tags]"] {
+        assert_eq!(with(&format!("  {empty}\n")).notes, [] as [&str; 0], "{empty}");
+    }
+}
+
+#[test]
 fn other_plugins_may_hold_what_only_telegrafs_parser_takes() {
     let config = load_file(&format!("[agent]\n  interval = ${{UNSET}}\n  debug = yes\n\n[[inputs.exec]]\n  commands = ['''\n[[outputs.kinesis]]\n''']\n  x = \"unclosed\n{SECTION}  [[outputs.other]]\n  region = \n")).unwrap();
     assert_eq!(config.destination.unwrap().region, "eu-west-1");

@@ -190,7 +190,7 @@ fn foreign(walk: &mut Walk<'_, '_, '_>, class: Class, text: &str, name: Range<us
     }
     let shown = shown.trim_matches('\'');
     walk.hide(value, false);
-    if value.get_ref().as_str().is_some_and(|text| text.trim().is_empty()) {
+    if says_nothing(value.get_ref()) {
         return;
     }
     match (class, walk.purpose) {
@@ -206,6 +206,16 @@ fn foreign(walk: &mut Walk<'_, '_, '_>, class: Class, text: &str, name: Range<us
     let table = matches!(value.get_ref(), DeValue::Table(_) | DeValue::Array(_)) && !walk.is_inline(value);
     if let Some(section) = &mut walk.document.telegraf {
         section.kept.push(Kept { name: text.to_owned(), class, key: name, value: value.span(), table });
+    }
+}
+
+/// To Telegraf an empty option of these is one that is not there.
+fn says_nothing(value: &DeValue<'_>) -> bool {
+    match value {
+        DeValue::String(text) => text.trim().is_empty(),
+        DeValue::Array(array) => array.is_empty(),
+        DeValue::Table(table) => table.is_empty(),
+        _ => false,
     }
 }
 
