@@ -178,7 +178,8 @@ impl Walk<'_, '_, '_> {
                 Err(error) => {
                     self.document.settings.set_wrong(key.id);
                     if !(self.purpose == Purpose::Migrate && self.is_of_the_environment(text)) {
-                        self.mistake(value.span(), format!("{} {}", key.path(), error.reason()));
+                        let reason = if key.secret { error.reason_of_secret(text) } else { error.reason() };
+                        self.mistake(value.span(), format!("{} {reason}", key.path()));
                     }
                     return;
                 }

@@ -140,7 +140,9 @@ fn what_only_telegraf_can_do_is_ignored_with_one_note_or_refused_with_where_to_p
 
 #[test]
 fn a_filter_that_is_empty_filters_nothing_and_is_no_mistake() {
-    for empty in ["namepass = []", "tagexclude = [\n  ]", "name_prefix = \"\"", "tagpass = {}", "json_nested_fields_include = []", "[outputs.kinesis.tags]"] {
+    for empty in
+        ["namepass = []", "tagexclude = [\n  ]", "name_prefix = \"\"", "tagpass = {}", "json_nested_fields_include = []", "[outputs.kinesis.tags]"]
+    {
         assert_eq!(with(&format!("  {empty}\n")).notes, [] as [&str; 0], "{empty}");
     }
 }
