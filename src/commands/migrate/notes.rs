@@ -90,7 +90,7 @@ pub(super) fn on_paths(program: &Path, config: &Path) -> Vec<String> {
 /// Names of variables in the values that are taken over, sorted. What only looks like one in the value of a secret may be a piece of it.
 fn variables(section: &Section<'_>, environment: &Environment) -> Vec<String> {
     let mut found = Vec::new();
-    for id in section.given().filter(|id| section.has_variable(*id)) {
+    for id in own_file::taken_over(section).into_iter().filter(|id| section.has_variable(*id)) {
         let raw = section.raw(id).unwrap_or_default();
         let is_certain = |name: &String| {
             let alone = raw.trim_matches(['"', '\'', '$', '{', '}']) == name.as_str();

@@ -73,6 +73,12 @@ pub(super) fn left_out(section: &Section<'_>) -> Vec<String> {
     section.given().filter(|id| !entries.iter().any(|entry| entry.id == *id)).filter(is_gone).map(|id| id.key().path()).collect()
 }
 
+/// The keys whose value stands in the new file as it was written, if only under another name.
+pub(super) fn taken_over(section: &Section<'_>) -> Vec<Id> {
+    let entries = entries(section);
+    section.given().filter(|id| section.raw(*id).is_some_and(|raw| entries.iter().any(|entry| entry.value == raw))).collect()
+}
+
 fn entries(section: &Section<'_>) -> Vec<Entry> {
     let mut entries: Vec<Entry> =
         section.given().filter(|id| !PARTITION.contains(id) && !FORMAT.contains(id)).filter_map(|id| as_written(section, id)).collect();
@@ -96,7 +102,8 @@ fn format(section: &Section<'_>) -> Vec<Entry> {
     let mut entries: Vec<Entry> = as_written(section, Id::DataFormat).into_iter().collect();
     if let Some(raw) = section.raw(Id::Format).filter(|_| unsure || entries.is_empty()) {
         // In Telegraf everything but exactly "string" was custom.
-        let value = section.word(Id::Format).map_or_else(|| raw.to_owned(), |word| format!("\"{word}\""));
+        let word = section.word(Id::Format).filter(|_| !section.has_variable(Id::Format));
+        let value = word.map_or_else(|| raw.to_owned(), |word| format!("\"{word}\""));
         entries.push(Entry { id: Id::Format, value, why: Some(FIRST_FORMAT) });
     }
     if unsure || section.word(Id::DataFormat) == Some("json") {
