@@ -193,12 +193,12 @@ impl Walk<'_, '_, '_> {
             }
             return;
         }
-        let result = match (&expanded, value.get_ref().as_str()) {
-            (Some(text), Some(_)) if key.id == Id::Format && self.document.telegraf.is_some() => telegraf::names::format(text),
+        let telegrafs = self.document.telegraf.as_ref().and_then(|_| telegrafs_value(key, expanded.as_deref(), value.get_ref()));
+        let result = telegrafs.unwrap_or_else(|| match (&expanded, value.get_ref().as_str()) {
             // What comes from a variable is text, whatever it stands for.
             (Some(text), Some(written)) if text != written => key.kind.read(text),
             _ => read_value(key, value.get_ref()),
-        };
+        });
         let result = result.map_err(|reason| telegraf::names::of_data_format(key.id, expanded.as_deref()).unwrap_or(reason));
         if result.is_err() {
             self.document.settings.set_wrong(key.id);
@@ -335,6 +335,21 @@ fn is_section(text: &str, value: &Spanned<DeValue<'_>>) -> bool {
         DeValue::Array(array) => array.iter().next().is_some_and(|first| first.get_ref().is_table() && is_section(text, first)),
         _ => false,
     }
+}
+
+/// The value of a key that Telegraf reads otherwise than we do; `text` is its own, with variables in place. None for every other key.
+fn telegrafs_value(key: &Key, text: Option<&str>, value: &DeValue<'_>) -> Option<Result<Value, String>> {
+    match (key.id, value) {
+        (Id::Format, _) => text.map(telegraf::names::format),
+        (Id::JsonTimestampUnits, DeValue::Integer(seconds)) if seconds.radix() == 10 => Some(telegrafs_duration(key, seconds.as_str())),
+        (Id::JsonTimestampUnits, DeValue::Float(seconds)) => Some(telegrafs_duration(key, seconds.as_str())),
+        (Id::JsonTimestampUnits, _) => text.map(|text| telegrafs_duration(key, text)),
+        _ => None,
+    }
+}
+
+fn telegrafs_duration(key: &Key, text: &str) -> Result<Value, String> {
+    telegraf::duration::read(text).and_then(|duration| key.kind.read_duration(duration))
 }
 
 /// The value of a known key, or the second half of a sentence.

@@ -1,7 +1,9 @@
 //! A file or a directory of Telegraf: its one `[[outputs.kinesis]]`, with every option of any version, and nothing else of it.
 
+use std::time::Duration;
+
 use kinegraf::config::{Config, Environment, Level};
-use kinegraf::line::format::Format;
+use kinegraf::line::format::{Format, TimestampUnit};
 use kinegraf::line::partition_key::{PartitionKey, PartitionMethod};
 
 use crate::{load_all, load_file, load_tree, load_with, run};
@@ -119,6 +121,25 @@ fn any_format_but_string_is_custom_and_counts_only_without_data_format() {
     assert!(matches!(with("  data_format = \"json\"\n  json_timestamp_units = \"1ms\"\n").format, Format::Json(_)));
     assert!(refused("  data_format = \"wavefront\"\n").contains("\"wavefront\", which kinegraf does not write"));
     assert!(refused("  data_format = \"json\"\n  json_timestamp_format = \"2006\"\n").contains("json_timestamp_format is not read"));
+}
+
+#[test]
+fn json_timestamp_units_are_times_as_telegraf_writes_them() {
+    let unit = |nanoseconds| Format::Json(TimestampUnit::from_duration(Duration::from_nanos(nanoseconds)));
+    for (text, nanoseconds) in [
+        ("\"1\u{b5}s\"", 1_000),
+        ("\"1.5s\"", 1_000_000_000),
+        ("\"30m1h\"", 1_000_000_000_000),
+        ("10", 10_000_000_000),
+        ("0.5", 100_000_000),
+        ("\"-1s\"", 0),
+    ] {
+        assert_eq!(with(&format!("  data_format = \"json\"\n  json_timestamp_units = {text}\n")).format, unit(nanoseconds), "{text}");
+    }
+    for wrong in ["\"1 s\"", "true", "\"1w\"", "[1]"] {
+        let said = refused(&format!("  data_format = \"json\"\n  json_timestamp_units = {wrong}\n"));
+        assert!(said.contains("json_timestamp_units is "), "{said}");
+    }
 }
 
 #[test]

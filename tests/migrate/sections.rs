@@ -228,7 +228,11 @@ fn variables_that_are_not_set_here_are_no_mistake_and_are_named() {
 fn a_variable_that_is_not_taken_over_is_not_asked_for_and_what_one_holds_here_decides_nothing() {
     let options = "  partitionkey = \"${OLD}\"\n  use_random_partitionkey = true\n";
     let finished = Migration::of(format!("{SECTION}{options}")).program(&[]).env("OLD", "x").run().assert_code(0);
-    assert!(!finished.stderr.contains("OLD") && finished.stderr.contains("left out, since nothing looked at it: partitionkey"), "{}", finished.stderr);
+    assert!(
+        !finished.stderr.contains("OLD") && finished.stderr.contains("left out, since nothing looked at it: partitionkey"),
+        "{}",
+        finished.stderr
+    );
     let migration = Migration::of(format!("{SECTION}  format = \"${{FORMAT}}\"\n"));
     migration.program(&[]).env("FORMAT", "string").run().assert_code(0);
     assert!(migration.written().contains("\nformat = \"${FORMAT}\"\n"), "{}", migration.written());

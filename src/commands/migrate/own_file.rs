@@ -5,6 +5,7 @@
 
 use super::section::Section;
 use crate::config::keys::Id;
+use crate::config::value::{Value, show_duration};
 
 /// A key of the new file.
 struct Entry {
@@ -107,9 +108,21 @@ fn format(section: &Section<'_>) -> Vec<Entry> {
         entries.push(Entry { id: Id::Format, value, why: Some(FIRST_FORMAT) });
     }
     if unsure || section.word(Id::DataFormat) == Some("json") {
-        entries.extend(as_written(section, Id::JsonTimestampUnits));
+        entries.extend(units(section));
     }
     entries
+}
+
+/// As it was written, or in our way where Telegraf's way to write a time is another.
+fn units(section: &Section<'_>) -> Option<Entry> {
+    let id = Id::JsonTimestampUnits;
+    let entry = as_written(section, id)?;
+    match section.duration(id) {
+        Some(found) if !section.has_variable(id) && id.key().kind.read(entry.value.trim_matches(['"', '\''])) != Ok(Value::Duration(found)) => {
+            Some(Entry { value: format!("\"{}\"", show_duration(found)), ..entry })
+        }
+        _ => Some(entry),
+    }
 }
 
 fn partition(section: &Section<'_>) -> Vec<Entry> {

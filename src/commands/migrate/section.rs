@@ -4,6 +4,7 @@
 
 use std::ops::Range;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::config::ConfigError;
 use crate::config::Environment;
@@ -74,6 +75,11 @@ impl<'a> Section<'a> {
     /// A boolean, as it is understood here and now.
     pub(super) fn boolean(&self, id: Id) -> bool {
         self.settings.boolean(id)
+    }
+
+    /// A time, as it is understood here and now.
+    pub(super) fn duration(&self, id: Id) -> Option<Duration> {
+        self.settings.duration(id)
     }
 
     /// Every key that was given, in the order of the table of keys.
