@@ -157,6 +157,7 @@ impl Walk<'_, '_, '_> {
             self.document.settings.set_wrong(key.id);
             return;
         }
+        let value = &self.with_bare_variable(value);
         let shown = match value.get_ref() {
             DeValue::Table(_) | DeValue::Array(_) => false,
             DeValue::String(text) if key.id == Id::EndpointUrl => !text.contains(['@', '?', '#']) && !looks_secret(text),
@@ -207,6 +208,14 @@ impl Walk<'_, '_, '_> {
             (Ok(found), _) => self.document.settings.set(key.id, found, Origin::File { key: name, value: value.span() }),
             (Err(reason), DeValue::Table(_)) => self.mistake(name, format!("{} {reason}", key.path())),
             (Err(reason), _) => self.mistake(value.span(), format!("{} {reason}", key.path())),
+        }
+    }
+
+    /// The value, or the variable that stands without quotes in its place: nothing else in TOML begins with a dollar sign.
+    fn with_bare_variable<'v>(&self, value: &Spanned<DeValue<'v>>) -> Spanned<DeValue<'v>> {
+        match self.text.get(value.span()).filter(|text| text.starts_with('$')) {
+            Some(variable) => Spanned::new(value.span(), DeValue::String(Cow::Owned(variable.to_owned()))),
+            None => value.clone(),
         }
     }
 

@@ -71,10 +71,16 @@ impl VariableError {
 
 /// Whether `text` is `$VAR` or `${VAR…}` and nothing else.
 fn is_one_variable(text: &str) -> bool {
-    text.strip_prefix('$').is_some_and(|behind| match behind.strip_prefix('{') {
-        Some(braced) => name_size(braced) > 0 && closing(braced) == Some(braced.len() - 1),
-        None => name_size(behind) > 0 && name_size(behind) == behind.len(),
-    })
+    size(text) == Some(text.len())
+}
+
+/// Bytes of the `$VAR` or `${VAR…}` that `text` begins with, if it does.
+pub(crate) fn size(text: &str) -> Option<usize> {
+    let behind = text.strip_prefix('$')?;
+    match behind.strip_prefix('{') {
+        Some(braced) if name_size(braced) > 0 => closing(braced).map(|end| end + "${}".len()),
+        _ => Some(name_size(behind)).filter(|size| *size > 0).map(|size| size + 1),
+    }
 }
 
 /// `text` with each variable replaced by what `get` knows of it.

@@ -160,6 +160,23 @@ fn what_only_telegraf_can_do_is_ignored_with_one_note_or_refused_with_where_to_p
 }
 
 #[test]
+fn a_variable_without_quotes_is_taken_as_telegraf_takes_it() {
+    let environment = [("YES", "true"), ("TEN", "10"), ("METHOD", "measurement")];
+    let options = "  debug = ${YES} # c\n  metric_batch_size = $TEN\n  data_format = ${F:-json}\n  json_timestamp_units = ${TEN}\n  [outputs.kinesis.partition]\n\
+                   \x20   method=$METHOD\n";
+    let config = load_all(&format!("{SECTION}{options}"), &[], &environment).unwrap();
+    assert_eq!((config.log.level, config.partition), (Level::Debug, PartitionMethod::Measurement));
+    assert_eq!(config.format, Format::Json(TimestampUnit::from_duration(Duration::from_secs(10))));
+    assert!(config.notes[0].contains("metric_batch_size"), "{:?}", config.notes);
+    let said = refused("  debug = ${NO}\n");
+    assert!(said.starts_with("f.toml:4:11: debug needs the variable NO, which is not set"), "{said}");
+    // What is no variable alone is no value, whatever Telegraf makes of it.
+    for wrong in ["debug = $", "debug = ${YES} no", "debug = ${YES}${YES}", "debug = $$YES", "debug = ${A:-\"true\"}", "debug = ${YES"] {
+        assert!(refused(&format!("  {wrong}\n")).contains("syntax error"), "{wrong}");
+    }
+}
+
+#[test]
 fn a_filter_that_is_empty_filters_nothing_and_is_no_mistake() {
     for empty in
         ["namepass = []", "tagexclude = [\n  ]", "name_prefix = \"\"", "tagpass = {}", "json_nested_fields_include = []", "[outputs.kinesis.tags]"]

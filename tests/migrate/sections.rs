@@ -225,6 +225,16 @@ fn variables_that_are_not_set_here_are_no_mistake_and_are_named() {
 }
 
 #[test]
+fn a_variable_without_quotes_gets_them_where_it_needs_them() {
+    let options = "  debug = ${DEBUG} # c\n  metric_batch_size = ${SIZE}\n  partitionkey = $KEY\n";
+    let migration = Migration::of(format!("{SECTION}{options}"));
+    let printed = migration.printed(&[]);
+    assert!(printed.contains("\n  metric_batch_size = ${SIZE}\n"), "{printed}");
+    let written = migration.written();
+    assert_eq!(says(&written)[2..], ["debug = \"${DEBUG}\"", "partitionkey = \"$KEY\""][..]);
+}
+
+#[test]
 fn a_variable_that_is_not_taken_over_is_not_asked_for_and_what_one_holds_here_decides_nothing() {
     let options = "  partitionkey = \"${OLD}\"\n  use_random_partitionkey = true\n";
     let finished = Migration::of(format!("{SECTION}{options}")).program(&[]).env("OLD", "x").run().assert_code(0);

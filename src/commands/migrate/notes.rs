@@ -96,7 +96,7 @@ fn variables(section: &Section<'_>, environment: &Environment) -> Vec<String> {
             let alone = raw.trim_matches(['"', '\'', '$', '{', '}']) == name.as_str();
             !looks_secret(name) && (!id.key().secret || alone || environment.raw(name).is_some())
         };
-        found.extend(names(raw).into_iter().filter(is_certain));
+        found.extend(names(&raw).into_iter().filter(is_certain));
     }
     found.sort();
     found.dedup();

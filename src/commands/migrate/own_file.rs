@@ -65,9 +65,9 @@ pub(super) fn left_out(section: &Section<'_>) -> Vec<String> {
     let entries = entries(section);
     let is_gone = |id: &Id| match id {
         // They went into their successors, or asked for nothing.
-        Id::Partitionkey => {
-            !entries.iter().any(|entry| matches!(entry.id, Id::PartitionKey | Id::PartitionDefault) && Some(&*entry.value) == section.raw(*id))
-        }
+        Id::Partitionkey => !entries
+            .iter()
+            .any(|entry| matches!(entry.id, Id::PartitionKey | Id::PartitionDefault) && section.raw(*id).is_some_and(|raw| entry.value == raw)),
         Id::UseRandomPartitionkey => section.boolean(*id) && !entries.iter().any(|entry| entry.why == Some(WAS_RANDOM)),
         _ => true,
     };
@@ -95,7 +95,7 @@ fn entries(section: &Section<'_>) -> Vec<Entry> {
 }
 
 fn as_written(section: &Section<'_>, id: Id) -> Option<Entry> {
-    section.raw(id).map(|raw| Entry { id, value: raw.to_owned(), why: None })
+    section.raw(id).map(|raw| Entry { id, value: raw.into_owned(), why: None })
 }
 
 fn format(section: &Section<'_>) -> Vec<Entry> {
@@ -104,7 +104,7 @@ fn format(section: &Section<'_>) -> Vec<Entry> {
     if let Some(raw) = section.raw(Id::Format).filter(|_| unsure || entries.is_empty()) {
         // In Telegraf everything but exactly "string" was custom.
         let word = section.word(Id::Format).filter(|_| !section.has_variable(Id::Format));
-        let value = word.map_or_else(|| raw.to_owned(), |word| format!("\"{word}\""));
+        let value = word.map_or_else(|| raw.into_owned(), |word| format!("\"{word}\""));
         entries.push(Entry { id: Id::Format, value, why: Some(FIRST_FORMAT) });
     }
     if unsure || section.word(Id::DataFormat) == Some("json") {
@@ -171,7 +171,7 @@ fn without_method(section: &Section<'_>, as_it_was: Vec<Entry>) -> Vec<Entry> {
 
 /// The value of `partitionkey` under another name.
 fn from_old(section: &Section<'_>, id: Id) -> Option<Entry> {
-    section.raw(Id::Partitionkey).map(|raw| Entry { id, value: raw.to_owned(), why: Some(WAS_KEY) })
+    section.raw(Id::Partitionkey).map(|raw| Entry { id, value: raw.into_owned(), why: Some(WAS_KEY) })
 }
 
 /// A line of the table of keys as a comment.

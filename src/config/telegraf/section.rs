@@ -9,10 +9,11 @@ use toml::de::{DeTable, DeValue};
 
 use super::Purpose;
 use super::names::{self, Class};
-use super::tables::{Table, tables};
+use super::tables::{self, Table, tables};
 use crate::config::diagnostic::{Place, Report};
 use crate::config::document::Walk;
 use crate::config::keys::{self, HIDDEN, show_name};
+use crate::config::variables;
 
 /// The tables at the top of a file of Telegraf.
 const TOP: [&str; 7] = ["agent", "global_tags", "inputs", "outputs", "processors", "aggregators", "secretstores"];
@@ -48,14 +49,29 @@ pub(crate) struct Section {
 }
 
 impl Section {
-    /// The file with all but this section as spaces, so that each byte keeps its place.
+    /// The file with all but this section as spaces, and with variables that stand without quotes, which Telegraf takes, as strings: each byte keeps its
+    /// place, and of such a string only the place counts.
     pub(crate) fn alone(&self, text: &str) -> String {
         let mut alone: Vec<u8> = text.bytes().map(|byte| if byte == b'\n' { b'\n' } else { b' ' }).collect();
         for table in &self.tables {
             alone[table.extent.clone()].copy_from_slice(&text.as_bytes()[table.extent.clone()]);
+            for bare in tables::statements(text, table).iter().filter_map(|statement| bare_variable(text, statement)) {
+                let last = bare.end - 1;
+                alone[bare.start + 1..last].fill(b'_');
+                (alone[bare.start], alone[last]) = (b'"', b'"');
+            }
         }
         String::from_utf8(alone).expect("whole lines of text and spaces are text")
     }
+}
+
+/// Where the value of this statement stands, if it is a variable without quotes.
+fn bare_variable(text: &str, statement: &tables::Statement) -> Option<Range<usize>> {
+    let rest = text[statement.value..statement.extent.end].trim_start_matches([' ', '\t']);
+    let (variable, behind) = rest.split_at(variables::size(rest)?);
+    let start = statement.extent.end - rest.len();
+    let is_whole = behind.trim_start().is_empty() || behind.trim_start().starts_with('#');
+    (is_whole && !variable.contains(['"', '\'', '\\', '\n'])).then(|| start..start + variable.len())
 }
 
 /// The section of this file, with the mistakes that concern the file as a whole; None when the file is none of Telegraf's.
