@@ -12,7 +12,7 @@ use kinegraf::daemon::{self, Output, Run, Signals};
 use kinegraf::ending;
 use kinegraf::input::stdin;
 use kinegraf::limits::FILE_SIZE_MAX;
-use kinegraf::log::{Hold, Log};
+use kinegraf::log::{self, Hold, Log};
 use kinegraf::sender::Sender;
 use kinegraf::time::Clock;
 
@@ -112,6 +112,6 @@ fn print(text: &str) -> ExitCode {
 
 fn fail(code: u8, reason: &str) -> ExitCode {
     // A closed stderr changes nothing about the exit code.
-    _ = std::io::stderr().write_all(format!("kinegraf: {reason}\n").as_bytes());
+    _ = std::io::stderr().write_all(log::failure(reason).as_bytes());
     ExitCode::from(code)
 }
