@@ -81,9 +81,14 @@ impl Original {
     }
 }
 
-/// Makes a file that only its owner can read.
-pub(super) fn create_private(path: &Path, content: &str) -> io::Result<()> {
-    create(path, content.as_bytes(), |_| Ok(()))
+/// Makes a file that only its owner can read: `owner`, where one is given and whoever runs this may give files away.
+pub(super) fn create_private(path: &Path, content: &str, owner: Option<u32>) -> io::Result<()> {
+    create(path, content.as_bytes(), |file| {
+        if owner.is_some() {
+            _ = fchown(file, owner, None);
+        }
+        Ok(())
+    })
 }
 
 /// Makes a file, whole and on the disk, or none.
@@ -130,6 +135,17 @@ pub(super) fn owner(path: &Path) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_private_file_is_given_to_whoever_needs_it_where_that_is_permitted() {
+        let path = std::env::temp_dir().join(format!("kinegraf-private-{}", std::process::id()));
+        _ = fs::remove_file(&path);
+        create_private(&path, "secret", Some(65_534)).unwrap();
+        let made = fs::metadata(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        let own = fs::metadata("/proc/self").unwrap().uid();
+        assert_eq!((made.mode() & 0o7777, made.uid()), (0o600, if own == 0 { 65_534 } else { own }));
+    }
 
     #[test]
     fn what_somebody_else_changed_meanwhile_is_not_overwritten() {

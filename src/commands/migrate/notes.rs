@@ -31,7 +31,7 @@ pub(super) fn on_owner(owners: &Owners, config: &Path, file: &Path) -> String {
     let shown = show_path(config);
     let made = format!("{shown} is made, readable by its owner alone");
     match (owners.telegraf, owners.config, owners.file) {
-        (Some(telegraf), Some(config), _) if telegraf == config => made,
+        (Some(telegraf), Some(config), _) if telegraf == config => format!("{shown} is made, readable by Telegraf's user alone"),
         (Some(_), _, _) => format!("{made}: Telegraf's user must be able to read it, chown telegraf {shown}"),
         (None, Some(config), Some(owner)) if config != owner => {
             format!("{made}: Telegraf's user must be able to read it, chown --reference={} {shown}", show_path(file))
