@@ -177,6 +177,13 @@ fn a_variable_without_quotes_is_taken_as_telegraf_takes_it() {
 }
 
 #[test]
+fn plain_http_to_another_host_is_refused_with_what_can_be_done_about_it_here() {
+    let said = refused("  endpoint_url = \"http://192.0.2.1:4567\"\n");
+    assert!(said.contains("must be https; kinegraf migrate FILE makes a file of kinegraf's own, which can allow it"), "{said}");
+    assert!(with("  endpoint_url = \"http://127.0.0.1:4567\"\n").destination.is_some());
+}
+
+#[test]
 fn a_filter_that_is_empty_filters_nothing_and_is_no_mistake() {
     for empty in
         ["namepass = []", "tagexclude = [\n  ]", "name_prefix = \"\"", "tagpass = {}", "json_nested_fields_include = []", "[outputs.kinesis.tags]"]
