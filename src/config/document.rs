@@ -34,6 +34,9 @@ pub(crate) struct Document {
     pub(crate) telegraf: Option<Section>,
 }
 
+/// There is no value, and all is said about it.
+struct Told;
+
 /// How often the rest of a file is read again with its broken lines blanked: the TOML library gives up a file at some mistakes.
 const ROUNDS_MAX: usize = 4;
 
@@ -158,35 +161,12 @@ impl Walk<'_, '_, '_> {
             return;
         }
         let value = &self.with_bare_variable(value);
-        let shown = match value.get_ref() {
-            DeValue::Table(_) | DeValue::Array(_) => false,
-            DeValue::String(text) if key.id == Id::EndpointUrl => !text.contains(['@', '?', '#']) && !looks_secret(text),
-            DeValue::String(text) => !key.secret && !looks_secret(text),
-            _ => !key.secret,
-        };
-        if shown {
-            self.report.token(value.span())
-        } else {
-            self.hide(value, true)
-        }
+        self.reveal(key, value);
         let has_variable = value.get_ref().as_str().is_some_and(|text| text.contains('$'));
         if has_variable {
             self.document.variables.push((key.id, value.span()));
         }
-        let expanded = match value.get_ref() {
-            DeValue::String(text) => match self.expanded(text) {
-                Ok(text) => Some(text),
-                Err(error) => {
-                    self.document.settings.set_wrong(key.id);
-                    if !(self.purpose == Purpose::Migrate && self.is_of_the_environment(text)) {
-                        let reason = if key.secret { error.reason_of_secret(text) } else { error.reason() };
-                        self.mistake(value.span(), format!("{} {reason}", key.path()));
-                    }
-                    return;
-                }
-            },
-            _ => None,
-        };
+        let Ok(expanded) = self.text_of(key, value) else { return };
         let blank = expanded.as_deref().is_some_and(|text| text.trim().is_empty());
         if blank && (has_variable || self.may_be_blank(key)) {
             if key.section.is_empty() {
@@ -209,6 +189,30 @@ impl Walk<'_, '_, '_> {
             (Err(reason), DeValue::Table(_)) => self.mistake(name, format!("{} {reason}", key.path())),
             (Err(reason), _) => self.mistake(value.span(), format!("{} {reason}", key.path())),
         }
+    }
+
+    /// Lets the value of a known key be seen where it holds no secret.
+    fn reveal(&mut self, key: &Key, value: &Spanned<DeValue<'_>>) {
+        let shown = match value.get_ref() {
+            DeValue::Table(_) | DeValue::Array(_) => false,
+            DeValue::String(text) if key.id == Id::EndpointUrl => !text.contains(['@', '?', '#']) && !looks_secret(text),
+            DeValue::String(text) => !key.secret && !looks_secret(text),
+            _ => !key.secret,
+        };
+        if shown { self.report.token(value.span()) } else { self.hide(value, true) }
+    }
+
+    /// The text of a string, its variables in place; none of other values. An error was said, unless only the environment of a migration is to blame.
+    fn text_of(&mut self, key: &Key, value: &Spanned<DeValue<'_>>) -> Result<Option<String>, Told> {
+        let DeValue::String(text) = value.get_ref() else { return Ok(None) };
+        self.expanded(text).map(Some).map_err(|error| {
+            self.document.settings.set_wrong(key.id);
+            if !(self.purpose == Purpose::Migrate && self.is_of_the_environment(text)) {
+                let reason = if key.secret { error.reason_of_secret(text) } else { error.reason() };
+                self.mistake(value.span(), format!("{} {reason}", key.path()));
+            }
+            Told
+        })
     }
 
     /// The value, or the variable that stands without quotes in its place: nothing else in TOML begins with a dollar sign.
