@@ -29,6 +29,10 @@ impl Original {
         if !metadata.is_file() {
             return Err(io::Error::other("is no regular file"));
         }
+        // It is replaced, not written to: another name would keep what it was, and Telegraf may know that one.
+        if metadata.nlink() > 1 {
+            return Err(io::Error::other(format!("has {} names, of which --write would change one: do without --write", metadata.nlink())));
+        }
         let original = Original { path, bytes: bytes.to_owned(), mode: metadata.mode() & 0o7777, owner: (metadata.uid(), metadata.gid()) };
         original.check()?;
         Ok(original)
