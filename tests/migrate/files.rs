@@ -101,6 +101,17 @@ fn a_closed_stdout_is_74_and_says_what_was_made() {
 }
 
 #[test]
+fn the_file_is_0600_whatever_the_umask_is() {
+    for umask in ["000", "777"] {
+        let migration = Migration::of(SECTION);
+        let script = format!("umask {umask}; exec \"$@\"");
+        let arguments = ["-c", &script, "sh", &crate::program(), "migrate", migration.file.to_str().unwrap(), "--output"];
+        crate::support::Program::exactly("/bin/sh").args(arguments).args([&migration.output]).run().assert_code(0);
+        assert_eq!(std::fs::metadata(&migration.output).unwrap().permissions().mode() & 0o7777, 0o600, "{umask}");
+    }
+}
+
+#[test]
 fn the_written_file_runs_as_it_is() {
     for source in
         [include_str!("../golden/migrate/full.conf"), include_str!("../golden/migrate/first.conf"), include_str!("../golden/migrate/json.conf")]

@@ -91,7 +91,8 @@ pub(super) fn create_private(path: &Path, content: &str, owner: Option<u32>) -> 
         if owner.is_some() {
             _ = fchown(file, owner, None);
         }
-        Ok(())
+        // A umask may have taken the owner's rights too.
+        file.set_permissions(Permissions::from_mode(PRIVATE))
     })
 }
 
