@@ -143,13 +143,17 @@ mod tests {
 
     #[test]
     fn a_private_file_is_given_to_whoever_needs_it_where_that_is_permitted() {
-        let path = std::env::temp_dir().join(format!("kinegraf-private-{}", std::process::id()));
-        _ = fs::remove_file(&path);
-        create_private(&path, "secret", Some(65_534)).unwrap();
+        const NOBODY: u32 = 65_534;
+        let directory = std::env::temp_dir().join(format!("kinegraf-private-{}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        let (path, probe) = (directory.join("kinegraf.toml"), directory.join("probe"));
+        fs::write(&probe, "").unwrap();
+        let own = fs::metadata(&probe).unwrap().uid();
+        let is_permitted = std::os::unix::fs::chown(&probe, Some(NOBODY), None).is_ok();
+        create_private(&path, "secret", Some(NOBODY)).unwrap();
         let made = fs::metadata(&path).unwrap();
-        fs::remove_file(&path).unwrap();
-        let own = fs::metadata("/proc/self").unwrap().uid();
-        assert_eq!((made.mode() & 0o7777, made.uid()), (0o600, if own == 0 { 65_534 } else { own }));
+        fs::remove_dir_all(&directory).unwrap();
+        assert_eq!((made.mode() & 0o7777, made.uid()), (0o600, if is_permitted { NOBODY } else { own }));
     }
 
     #[test]
