@@ -228,6 +228,30 @@ fn variables_that_are_not_set_here_are_no_mistake_and_are_named() {
 }
 
 #[test]
+fn a_variable_without_quotes_gets_them_where_it_needs_them() {
+    let options = "  debug = ${DEBUG} # c\n  metric_batch_size = ${SIZE}\n  partitionkey = $KEY\n";
+    let migration = Migration::of(format!("{SECTION}{options}"));
+    let printed = migration.printed(&[]);
+    assert!(printed.contains("\n  metric_batch_size = ${SIZE}\n"), "{printed}");
+    let written = migration.written();
+    assert_eq!(says(&written)[2..], ["debug = \"${DEBUG}\"", "partitionkey = \"$KEY\""][..]);
+}
+
+#[test]
+fn a_variable_that_is_not_taken_over_is_not_asked_for_and_what_one_holds_here_decides_nothing() {
+    let options = "  partitionkey = \"${OLD}\"\n  use_random_partitionkey = true\n";
+    let finished = Migration::of(format!("{SECTION}{options}")).program(&[]).env("OLD", "x").run().assert_code(0);
+    assert!(
+        !finished.stderr.contains("OLD") && finished.stderr.contains("left out, since nothing looked at it: partitionkey"),
+        "{}",
+        finished.stderr
+    );
+    let migration = Migration::of(format!("{SECTION}  format = \"${{FORMAT}}\"\n"));
+    migration.program(&[]).env("FORMAT", "string").run().assert_code(0);
+    assert!(migration.written().contains("\nformat = \"${FORMAT}\"\n"), "{}", migration.written());
+}
+
+#[test]
 fn what_the_section_left_to_its_surroundings_is_said() {
     let finished = Migration::of("[[outputs.kinesis]]\n  streamname = \"s\"\n").run(&[]).assert_code(0);
     assert!(
@@ -251,6 +275,7 @@ fn arguments_that_cannot_be_followed_are_64_and_make_nothing() {
         (&["migrate", "a", "--ouput", "b"], "unknown option '--ouput', did you mean --output?"),
         (&["migrate", "a", "--output"], "--output needs a value: --output PATH"),
         (&["migrate", "a", "--output=x/.."], "--output names no file"),
+        (&["migrate", "a", "--output", "-"], "--output is '-', must name a file"),
         (&["migrate", "a", "--write=yes"], "--write takes no value"),
         (&["migrate", "a", "--write", "--write"], "--write is given twice"),
         (&["migrate", ""], "the FILE to migrate is empty"),

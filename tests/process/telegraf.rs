@@ -95,6 +95,19 @@ fn a_directory_of_telegraf_is_read_for_its_one_section() {
 }
 
 #[test]
+fn what_is_no_file_in_a_directory_of_telegraf_is_not_opened() {
+    let dir = TempDir::new();
+    std::fs::create_dir(dir.path().join("etc")).unwrap();
+    dir.file("etc/kinesis.conf", include_str!("../golden/telegraf/1.39.conf"));
+    std::os::unix::fs::symlink(dir.path(), dir.path().join("etc/folder.conf")).unwrap();
+    // Whoever opened the pipe would wait for ever: nobody writes into it.
+    let pipe = dir.path().join("etc/pipe.conf");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let program = kinegraf().args(["--dry-run", "--config"]).args([dir.path().join("etc")]).limit(std::time::Duration::from_secs(10));
+    assert_eq!(program.stdin(LINES).run().assert_code(0).stdout.iter().filter(|byte| **byte == b'\n').count(), 2);
+}
+
+#[test]
 fn what_only_telegraf_can_do_stops_the_run_before_anything_is_read() {
     let (server, dir) = (server(), TempDir::new());
     let text = format!("{}  namepass = [\"cpu\"]\n  role_arn = \"arn:aws:iam::123456789012:role/x\"\n", include_str!("../golden/telegraf/1.39.conf"));
