@@ -12,7 +12,7 @@ use kinegraf::daemon::{self, Output, Run, Signals, disks};
 use kinegraf::ending;
 use kinegraf::input::stdin;
 use kinegraf::limits::FILE_SIZE_MAX;
-use kinegraf::log::{Hold, Log};
+use kinegraf::log::{self, Hold, Log};
 use kinegraf::sender::Sender;
 use kinegraf::spool::os_disk::OpenError;
 use kinegraf::time::Clock;
@@ -103,11 +103,18 @@ fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Files and directories. A pipe or a device is neither: whoever opened it to look for something might wait for ever.
 fn list_directory(path: &Path) -> std::io::Result<Vec<DirectoryEntry>> {
-    let entry = |entry: std::io::Result<std::fs::DirEntry>| {
-        entry.and_then(|entry| Ok(DirectoryEntry { path: entry.path(), is_directory: entry.file_type()?.is_dir() }))
-    };
-    std::fs::read_dir(path)?.map(entry).collect()
+    let mut entries = Vec::new();
+    for entry in std::fs::read_dir(path)? {
+        let entry = entry?;
+        let (path, is_directory) = (entry.path(), entry.file_type()?.is_dir());
+        // A link to nowhere is kept: reading it says so.
+        if is_directory || std::fs::metadata(&path).map_or(true, |target| target.is_file()) {
+            entries.push(DirectoryEntry { path, is_directory });
+        }
+    }
+    Ok(entries)
 }
 
 fn print(text: &str) -> ExitCode {
@@ -119,6 +126,6 @@ fn print(text: &str) -> ExitCode {
 
 fn fail(code: u8, reason: &str) -> ExitCode {
     // A closed stderr changes nothing about the exit code.
-    _ = std::io::stderr().write_all(format!("kinegraf: {reason}\n").as_bytes());
+    _ = std::io::stderr().write_all(log::failure(reason).as_bytes());
     ExitCode::from(code)
 }

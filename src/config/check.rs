@@ -122,7 +122,10 @@ pub(super) fn destination(document: &Document, settings: &Settings, dry_run: boo
         && !settings.is_wrong(Id::AllowPlainHttp)
         && !document.broken
     {
-        let message = "is plain http to another host, must be https unless network.allow_plain_http is true";
+        let message = match document.telegraf {
+            Some(_) => "is plain http to another host, must be https; kinegraf migrate FILE makes a file of kinegraf's own, which can allow it",
+            None => "is plain http to another host, must be https unless network.allow_plain_http is true",
+        };
         report.push(settings.place(Id::EndpointUrl), format!("{} {message}", settings.subject(Id::EndpointUrl)));
     }
     if !dry_run && !document.broken {
