@@ -24,9 +24,6 @@ use crate::spool::segment::StreamId;
 use crate::spool::store::{Peek, Place, Repair, Store};
 use crate::time::Now;
 
-/// Where a disk does not tell how far it was used, positions go on this much further: behind whatever it will tell some day.
-const FAR: u64 = 1 << 40;
-
 /// Bounds of a spool.
 #[derive(Clone, Copy, Debug)]
 pub struct SpoolOptions {
@@ -107,14 +104,22 @@ impl<D: Disk> Spool<D> {
         let segment_size = options.segment_size as u64;
         let hot = Store::open(hot, stream, segment_size, &mut repaired);
         let mut cold = cold.map(|disk| Cold::open(Store::open(disk, stream, segment_size, &mut repaired), options.cold));
-        let acknowledged = hot.cursor().acknowledged.max(cold.as_ref().map_or(Position(0), |cold| cold.store.cursor().acknowledged));
         // The cursor may be behind the data, and after a power cut before it.
-        let free = hot.disk.first_free().max(cold.as_ref().map_or(0, |cold| cold.store.disk.first_free()));
-        let mut next = hot.end().max(cold.as_ref().map_or(Position(0), |cold| cold.store.end())).max(acknowledged).max(Position(free));
-        if hot.is_unknown() || cold.as_ref().is_some_and(|cold| cold.store.is_unknown()) {
-            next.0 += FAR;
-        }
+        let mut next = Position(hot.disk.first_free()).max(hot.end()).max(hot.cursor().acknowledged);
+        let in_hot = hot.cursor().acknowledged;
+        let mut acknowledged = if hot.start().is_some() { in_hot } else { next };
         if let Some(cold) = &mut cold {
+            let own = cold.store.cursor().acknowledged;
+            next = next.max(Position(cold.store.disk.first_free())).max(cold.store.end()).max(own);
+            // A run that could not open cold may have acknowledged beyond it.
+            let in_cold = if cold.store.covers(in_hot) { own.max(in_hot) } else { own };
+            cold.store.release(in_cold);
+            acknowledged = match (hot.start(), cold.store.start()) {
+                (None, None) => next,
+                (Some(_), None) => in_hot,
+                (None, Some(_)) => in_cold,
+                (Some(_), Some(_)) => in_hot.min(in_cold),
+            };
             cold.adopt(acknowledged, hot.start());
         }
         let mut spool = Spool {
@@ -134,10 +139,7 @@ impl<D: Disk> Spool<D> {
             packed: Vec::new(),
         };
         // What was acknowledged and not yet forgotten.
-        spool.hot.release(acknowledged);
-        if let Some(cold) = &mut spool.cold {
-            cold.store.release(acknowledged);
-        }
+        spool.hot.release(in_hot);
         spool
     }
 

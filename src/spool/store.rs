@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::spool::block::{self, HEADER_SIZE, Header, Position};
 use crate::spool::cursor::{Cursor, SLOT_SIZE};
-use crate::spool::disk::Disk;
+use crate::spool::disk::{Disk, PendingSync};
 use crate::spool::segment::{self, Check, HEADER_SIZE_MAX, Stop, StreamId, Walk};
 
 /// A segment that is on the disk.
@@ -77,8 +77,10 @@ pub(super) struct Store<D> {
     doomed: Vec<(u64, u64)>,
     /// Nothing more is appended to the last segment.
     sealed: bool,
-    /// The disk did not tell what it holds, or how far that is acknowledged.
-    unknown: bool,
+    /// The disk told what it holds. Else nothing is written to it: it might be in the way of what is there.
+    listed: bool,
+    /// The cursor could be read, or was written anew. Before that nothing is written: what is there may call it acknowledged some day.
+    cursor_known: bool,
 }
 
 impl Place {
@@ -96,16 +98,14 @@ impl Place {
 impl<D: Disk> Store<D> {
     /// What a disk holds. `repaired` is told each segment that had to be cut or set aside.
     pub(super) fn open(mut disk: D, stream: &StreamId, segment_size: u64, repaired: &mut dyn FnMut(Repair)) -> Store<D> {
-        let listed = disk.list();
-        let mut unknown = listed.is_err();
-        let found = listed.unwrap_or_default();
+        let (found, listed) = disk.list().map_or((Vec::new(), false), |found| (found, true));
         let segments: VecDeque<Segment> =
             found.iter().map(|found| Segment { number: found.segment, end: None, size: found.size, waste: 0, bad: false }).collect();
         let used = segments.iter().map(|segment| segment.size).sum();
         let mut slots = [0; 2 * SLOT_SIZE];
-        unknown |= disk.read_cursor(&mut slots).is_err();
         // A cursor that cannot be read is none: everything is sent again.
-        let cursor = Cursor::decode(&slots).filter(|_| !unknown).unwrap_or_default();
+        let cursor_known = disk.read_cursor(&mut slots).is_ok();
+        let cursor = Cursor::decode(&slots).filter(|_| cursor_known).unwrap_or_default();
         let head = segment::header(stream);
         let mut store = Store {
             disk,
@@ -118,15 +118,11 @@ impl<D: Disk> Store<D> {
             stranded: 0,
             doomed: Vec::new(),
             sealed: false,
-            unknown,
+            listed,
+            cursor_known,
         };
         store.cut_tail(repaired);
         store
-    }
-
-    /// Whether there may be segments or a cursor that opening it did not see.
-    pub(super) fn is_unknown(&self) -> bool {
-        self.unknown
     }
 
     /// The cursor as it was read or written last.
@@ -252,6 +248,10 @@ impl<D: Disk> Store<D> {
     }
 
     fn begin_segment(&mut self, position: Position) -> io::Result<()> {
+        if !self.listed {
+            return Err(io::Error::other("what it holds could not be listed"));
+        }
+        self.replace_unknown_cursor()?;
         let size = self.head.len() as u64;
         // Of an earlier attempt something may be left, behind which nothing could be found.
         if self.doomed.iter().any(|(number, _)| *number == position.0) {
@@ -268,6 +268,19 @@ impl<D: Disk> Store<D> {
         self.segments.push_back(Segment { number: position.0, end: Some(position), size, waste: 0, bad: false });
         self.used += size;
         self.sealed = false;
+        Ok(())
+    }
+
+    /// Writes both slots of a cursor that could not be read, durably.
+    fn replace_unknown_cursor(&mut self) -> io::Result<()> {
+        if self.cursor_known {
+            return Ok(());
+        }
+        let acknowledged = self.cursor.acknowledged;
+        self.write_cursor(acknowledged, None, 0)?;
+        self.write_cursor(acknowledged, None, 0)?;
+        self.disk.begin_sync_cursor()?.wait()?;
+        self.cursor_known = true;
         Ok(())
     }
 
@@ -334,6 +347,9 @@ impl<D: Disk> Store<D> {
     /// The first block of `segment` from `place` on that stands at or behind `position` and before `until`.
     fn next_in(&mut self, segment: &Segment, position: Position, until: u64, place: &mut Place) -> io::Result<Option<Header>> {
         loop {
+            if segment.end.is_some_and(|end| place.next >= end) {
+                return Ok(None);
+            }
             if place.offset + HEADER_SIZE as u64 > segment.size {
                 self.note_end(segment, until);
                 // A piece of a header where a whole one should be.
@@ -345,7 +361,7 @@ impl<D: Disk> Store<D> {
             if !header.is_possible() || header.position.0 < segment.number || place.offset + header.block_size() as u64 > segment.size {
                 return Err(io::ErrorKind::InvalidData.into());
             }
-            if header.position.0 >= until || segment.end.is_some_and(|end| header.position >= end) {
+            if header.position.0 >= until {
                 self.note_end(segment, until);
                 return Ok(None);
             }
@@ -375,6 +391,11 @@ impl<D: Disk> Store<D> {
         }
         place.pass(header);
         Ok(())
+    }
+
+    /// How far another cursor says that this is acknowledged: only where it stands within what is here. It may have been written while this was away.
+    pub(super) fn covers(&self, position: Position) -> bool {
+        self.segments.front().is_some_and(|first| first.number <= position.0) && position < self.end()
     }
 
     /// Whether `release` would forget anything.

@@ -60,18 +60,23 @@ impl Blocks {
     /// Takes in what stands in segments, as far as each can be read from its beginning.
     pub(crate) fn scan(&mut self, shape: &Shape, stream: &StreamId, segments: &[(u64, &[u8])]) {
         let mut unpacking = None;
-        for (_, content) in segments {
-            self.scan_segment(shape, stream, content, &mut unpacking);
+        for (index, (_, content)) in segments.iter().enumerate() {
+            // A tail that was cut may come back with a power cut; the next segment stands in its place.
+            let until = segments.get(index + 1).map_or(u64::MAX, |(number, _)| *number);
+            self.scan_segment(shape, stream, content, until, &mut unpacking);
         }
     }
 
-    fn scan_segment(&mut self, shape: &Shape, stream: &StreamId, content: &[u8], unpacking: &mut Option<Unpacking>) {
+    fn scan_segment(&mut self, shape: &Shape, stream: &StreamId, content: &[u8], until: u64, unpacking: &mut Option<Unpacking>) {
         let Ok((of, mut at)) = segment::read_header(&content[..content.len().min(segment::HEADER_SIZE_MAX)]) else { return };
         assert_eq!(of, *stream, "a segment lies among those of another stream");
         while let Some(head) = content.get(at..at + HEADER_SIZE).and_then(|bytes| bytes.first_chunk::<HEADER_SIZE>()) {
             let header = Header::decode(head);
             let data = content.get(at + HEADER_SIZE..at + HEADER_SIZE + header.size);
             let Some(data) = data.filter(|data| header.is_possible() && block::covers(head, data)) else { return };
+            if header.position.0 >= until {
+                return;
+            }
             let mut plain = Vec::new();
             if header.codec == CODEC_DEFLATE {
                 unpacking

@@ -133,8 +133,11 @@ impl<'w> Run<'w> {
         let wall = Duration::from_secs(pick(&mut world.random, &[0, 1_000_000_000, 1_800_000_000, 1_800_000_000, 4_000_000_000])) + world.time;
         let now = Now { mono: Duration::from_millis(world.random.up_to(50)), wall };
         let blocks = world.blocks_on_disk(config.stream, config.cold, false);
+        world.trace(&format!("there: {:?}", blocks.lines));
         let mut copies = BTreeMap::new();
         blocks.lines.values().flatten().for_each(|line| *copies.entry(*line).or_default() += 1);
+        // A tail that a power cut brought back is read where what stood in its place is gone.
+        world.lines_on_disk(config.stream).into_iter().for_each(|line| _ = copies.entry(line).or_insert(1));
         let stream = world.streams[config.stream].clone();
         let hot = SimDisk::open(&world.hot[config.stream], stream.hash());
         let cold = world.cold.as_ref().filter(|_| config.cold).map(|cold| SimDisk::open(cold, stream.hash()));
@@ -196,7 +199,8 @@ impl<'w> Run<'w> {
             assert!(opened > *last, "position {opened} is used again: {last} is there");
         }
         let cursor = self.world.acknowledged(self.config.stream, self.config.cold);
-        assert!(opened >= cursor || self.world.unreadable, "position {opened} is used again: {cursor} is acknowledged");
+        let known = self.world.disks().all(|disk| lock(disk).faults.cursor == 0);
+        assert!(opened >= cursor || !known, "position {opened} is used again: {cursor} is acknowledged");
     }
 
     /// Goes on until the run ends, or has had its time.

@@ -170,7 +170,7 @@ impl World {
     }
 
     /// Lines that can be read, or were set aside.
-    fn lines_on_disk(&self, stream: usize) -> BTreeSet<u64> {
+    pub(crate) fn lines_on_disk(&self, stream: usize) -> BTreeSet<u64> {
         let (mut lines, of) = (BTreeSet::new(), &self.streams[stream]);
         for disk in self.disks() {
             for segment in lock(disk).contents(of.hash(), true) {
