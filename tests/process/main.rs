@@ -22,6 +22,7 @@ mod nasty;
 mod refusals;
 mod signals;
 mod spool_common;
+mod spool_disk;
 mod spool_down;
 mod spool_ends;
 mod spool_kill;

@@ -213,6 +213,13 @@ impl Running {
         call.is_some_and(|call| call.split(' ').next().is_some_and(|number| ["0", "63", "3"].contains(&number)))
     }
 
+    /// Whether its input thread has ended: it has seen the end of the input, or takes no more.
+    pub fn stdin_is_over(&self) -> bool {
+        let mut tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid())).into_iter().flatten().flatten();
+        self.started.elapsed() > Duration::from_secs(1)
+            && !tasks.any(|task| std::fs::read(task.path().join("comm")).is_ok_and(|name| name == b"input\n"))
+    }
+
     pub fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
     }
