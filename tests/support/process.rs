@@ -204,6 +204,12 @@ impl Running {
         self.peak_rss
     }
 
+    /// Whether everything that was written to the pipe of [`Program::stdin_open`] has been read, and it waits for more.
+    pub fn has_taken_everything(&self) -> bool {
+        let pipe = self.pipe.as_ref().expect("the program was started with stdin_open");
+        rustix::io::ioctl_fionread(pipe).unwrap() == 0 && self.sleeps_in_read()
+    }
+
     /// Whether its input thread sleeps until there is more to read; false where the system does not tell.
     pub fn sleeps_in_read(&self) -> bool {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid())).into_iter().flatten().flatten().map(|task| task.path());
