@@ -30,6 +30,7 @@ use crate::kinesis::size_limit::SizeLimit;
 use crate::random::Random;
 use crate::record::packer::Packer;
 use crate::spool::block::BlockBuilder;
+use crate::spool::cold::ColdState;
 use crate::spool::disk::Disk;
 use crate::spool::spool::{Full, Spool};
 use crate::time::{Deadline, Now, Skew};
@@ -302,7 +303,7 @@ impl<D: Disk> Pipeline<D> {
             None => Cause::Undelivered { eof, failure: self.failure().cloned(), in_flight: self.in_flight },
         };
         let failed = !matches!(cause, Cause::Delivered | Cause::Kept);
-        let mut ending = Ending { cause, waiting, kept: 0, handed_back: offered_again };
+        let mut ending = Ending { cause, waiting, kept: 0, handed_back: offered_again, spool: self.spool_trouble() };
         if failed && offered_again {
             // Older lines stay.
             let own = self.own_waiting().min(waiting);
@@ -313,7 +314,9 @@ impl<D: Disk> Pipeline<D> {
             (ending.waiting, ending.kept) = (0, waiting);
         } else {
             // Without a cold disk, or while it fails: what survives the process is not promised.
-            self.counters.dropped_at_end += waiting;
+            let lost = if self.spool.cold().is_some() { self.spool.unsettled_lines().min(waiting) } else { waiting };
+            self.counters.dropped_at_end += lost;
+            (ending.waiting, ending.kept) = (lost, waiting - lost);
         }
         self.kept = Some(ending.kept);
         // Who is refused is asked anew by each run.
@@ -321,6 +324,15 @@ impl<D: Disk> Pipeline<D> {
         let left = backoff.or(self.left_alone.filter(|until| !until.passed(now)));
         self.spool.close(left.map(|until| now.wall + until.left(now)));
         ending
+    }
+
+    /// Why the cold disk does not take what is to be kept.
+    fn spool_trouble(&self) -> Option<String> {
+        match self.spool.cold()?.state() {
+            ColdState::Good => None,
+            ColdState::Full => Some("the spool is full".to_owned()),
+            ColdState::Failed(error) => Some(format!("writing to the spool failed: {error}")),
+        }
     }
 
     /// Lines of this run that are neither delivered nor given up. A record that holds older lines as well counts as older.

@@ -112,6 +112,10 @@ impl Summary {
         if i.partition_key_cut > 0 {
             log.warn(format_args!("{} partition keys were cut to 256 UTF-16 units", i.partition_key_cut));
         }
+        let s = &self.spool;
+        if s.dropped_full > 0 {
+            log.warn(format_args!("spool: {} given up for want of room", Lines(s.dropped_full)));
+        }
         if !log.says(Level::Info) {
             return;
         }
@@ -129,8 +133,8 @@ impl Summary {
             i.stamped
         ));
         log.info(format_args!(
-            "{} lines of earlier runs, {} given up for want of room, {} unreadable; {} kept in the spool",
-            self.spool.found, self.spool.dropped_full, self.spool.dropped_damaged, self.ending.kept
+            "{} lines of earlier runs, {} given up for want of room, {} unreadable; {} kept in the spool; {} bytes settled, {} attempts failed",
+            s.found, s.dropped_full, s.dropped_damaged, self.ending.kept, s.settled, s.cold_failures
         ));
         log.info(format_args!(
             "{} records sent again, {} throttled, {} requests failed, {} with an unknown result; {} lines given up{}, {} dropped at the end, {} handed back",

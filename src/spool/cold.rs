@@ -106,6 +106,11 @@ impl<D: Disk> Cold<D> {
         }
     }
 
+    /// Whether the cursor on the disk says more than an empty disk needs.
+    pub(super) fn needs_cursor(&self, next_attempt: Option<Duration>) -> bool {
+        self.store.start().is_some() || next_attempt.is_some() || self.store.cursor().next_attempt.is_some()
+    }
+
     /// How it is.
     pub fn state(&self) -> &ColdState {
         &self.state
@@ -129,7 +134,9 @@ impl<D: Disk> Cold<D> {
     pub(super) fn acknowledge(&mut self, end: Position, now: Now) {
         self.settled = self.settled.max(end);
         let goes = self.store.would_release(end);
-        if goes || (self.cursor_due.passed(now) && self.store.cursor().acknowledged < end) {
+        // Where nothing is kept there is nothing to note down: while all is well the card is left alone.
+        let due = self.store.start().is_some() && self.cursor_due.passed(now) && self.store.cursor().acknowledged < end;
+        if goes || due {
             self.cursor_due = Deadline(now.mono + CURSOR_EVERY);
             // Before the segment goes: a cursor that is behind costs duplicates, never lines.
             _ = self.store.write_cursor(end, None, 0);
@@ -227,8 +234,10 @@ impl<D: Disk> Cold<D> {
             }
             Err(error) => {
                 self.undo(settling);
+                // The first failure may be the segment's alone: another one is tried at once.
+                let wait = if self.state == ColdState::Good { Duration::ZERO } else { RETRY };
                 self.state = ColdState::Failed(error.to_string());
-                self.until = Some(Deadline(now.mono + RETRY));
+                self.until = Some(Deadline(now.mono + wait));
                 Err(error)
             }
         }

@@ -349,6 +349,14 @@ impl<D: Disk> Spool<D> {
         }
     }
 
+    /// Lines that are in hot only.
+    pub fn unsettled_lines(&mut self) -> u64 {
+        let settled = self.cold.as_ref().map_or(Position(0), |cold| cold.settled);
+        let numbers: Vec<u64> = self.hot.segments().map(|segment| segment.number).collect();
+        let lines = numbers.into_iter().map(|number| self.hot.lines_in(number, settled, Position(0)));
+        lines.map(|(found, own)| found + own).sum()
+    }
+
     /// Whether every line is durable or acknowledged.
     pub fn is_settled(&self) -> bool {
         self.cold.as_ref().is_some_and(|cold| cold.settled >= self.next)
@@ -392,7 +400,7 @@ impl<D: Disk> Spool<D> {
     pub fn close(&mut self, next_attempt: Option<Duration>) {
         let dropped = self.counters.dropped_full + self.counters.dropped_damaged;
         _ = self.hot.write_cursor(self.acknowledged, next_attempt, 0);
-        if let Some(cold) = &mut self.cold {
+        if let Some(cold) = self.cold.as_mut().filter(|cold| dropped > 0 || cold.needs_cursor(next_attempt)) {
             _ = cold.store.write_cursor(self.acknowledged, next_attempt, dropped);
         }
     }
