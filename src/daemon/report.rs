@@ -84,6 +84,26 @@ pub(super) fn status(log: &Log, now: Now, state: &State) {
     log.status(format_args!("{lines} lines, {records} records, {requests} requests, {rate:.0} lines/s, {waiting} wait"));
 }
 
+/// Draws how far a run is that empties a spool: `done` of `lines`, after `time`.
+pub(super) fn bar(log: &Log, time: Duration, done: u64, lines: u64) {
+    const WIDTH: u64 = 30;
+    let whole = lines.max(done).max(1);
+    let full = usize::try_from(done * WIDTH / whole).unwrap_or_default();
+    let empty = usize::try_from(WIDTH).unwrap_or_default() - full;
+    let (rate, percent) = (rate(done, time), done * 100 / whole);
+    let left = if rate > 0 { format!(", {} s left", (whole - done).div_ceil(rate)) } else { String::new() };
+    log.status(format_args!("[{}{}] {percent} %, {done} of {} lines, {rate} lines/s{left}", "#".repeat(full), ".".repeat(empty), whole.max(lines)));
+}
+
+/// The same in words.
+pub(super) fn words(log: &Log, time: Duration, done: u64, lines: u64) {
+    log.info(format_args!("{done} of {} lines delivered, {} lines/s", lines.max(done), rate(done, time)));
+}
+
+fn rate(done: u64, time: Duration) -> u64 {
+    done * 1000 / u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1)
+}
+
 /// A finished run.
 #[derive(Clone, Debug)]
 pub struct Summary {
@@ -97,6 +117,10 @@ pub struct Summary {
     pub spool: SpoolCounters,
     /// What the network cost until the last answer.
     pub http: HttpCounts,
+    /// The last request's failure, where nothing was stored since.
+    pub failure: Option<Failure>,
+    /// A signal asked for the end.
+    pub asked_to_end: bool,
     /// From process start to here.
     pub time: Duration,
 }
