@@ -96,7 +96,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
         return migrate::parse(arguments).map_err(|error| UsageError { help: "kinegraf migrate --help", ..error });
     }
     if arguments.next_if(|first| first == "spool").is_some() {
-        return spool::parse(arguments).map_err(|error| UsageError { help: "kinegraf spool --help", ..error });
+        return spool::parse(arguments);
     }
     let named = arguments.next_if(|first| first == "run").is_some();
     run::parse(arguments, named)

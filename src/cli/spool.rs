@@ -80,7 +80,8 @@ enum Action {
 const JSON: Flag<Action> = flag("--json", None, "", Action::Json, "print one JSON object");
 const DESTINATION: Flag<Action> = flag("--destination", None, "NAME", Action::Destination, "only what waits for the stream of this name");
 const TO_CONFIGURED: Flag<Action> = flag("--to-configured", None, "", Action::ToConfigured, "all that waits goes to the configured stream");
-const GIVE_UP: Flag<Action> = flag("--give-up-after", None, "TIME", Action::GiveUpAfter, "leave a stream that stores nothing for so long (default: 1m)");
+const GIVE_UP: Flag<Action> =
+    flag("--give-up-after", None, "TIME", Action::GiveUpAfter, "leave a stream that stores nothing for so long (default: 1m)");
 const ALL: Flag<Action> = flag("--all", None, "", Action::All, "delivered lines and files set aside, too");
 
 /// What a run's table lends, and what is the command's own.
@@ -160,9 +161,8 @@ next. What another kinegraf is delivering is left to it.
 const DRAIN_FOOT: &str = "
 TIME is a number with ms, s, m, h or d. --deadline limits all of it, --shutdown-timeout what follows
 a signal, and how long a kinegraf that ends is waited for.
-exit codes: 0 nothing waits any longer but what another kinegraf delivers, 1 no such stream, 64 usage,
-74 the directory cannot be read or written, 75 some lines wait still, 77 access refused,
-78 configuration
+exit codes: 0 nothing waits but what another kinegraf delivers, 1 no such stream, 64 usage, 74 the
+directory cannot be read or written, 75 some lines wait still, 77 access refused, 78 configuration
 ";
 const EXPORT_HEAD: &str = "\
 kinegraf spool export prints the lines that wait, as line protocol
@@ -173,20 +173,24 @@ Takes no lock and changes nothing. FILE is a name from spool list, also of a fil
 aside; without one it is every segment, by stream and then in the order of arrival. Damaged files
 are printed as far as they can be trusted.
 ";
-const EXPORT_FOOT: &str = "\nexit codes: 0 done, 64 usage, 74 something could not be read or written, 78 the configuration has\nmistakes or names no directory\n";
+const EXPORT_FOOT: &str =
+    "\nexit codes: 0 done, 64 usage, 74 something could not be read or written, 78 the configuration has\nmistakes or names no directory\n";
 
 /// Reads what follows `spool`.
 pub(super) fn parse<I: Iterator<Item = OsString>>(mut arguments: Peekable<I>) -> Result<Command, UsageError> {
+    let error = |reason: String| UsageError { help: "kinegraf spool --help", ..error(reason) };
     let names = COMMANDS.map(|(_, name, _)| name);
     let Some(word) = arguments.next() else {
         return Err(error(format!("spool needs a command, {}", hint("", &names))));
     };
-    if word == "--help" || word == "-h" {
-        return Ok(Command::SpoolHelp(None));
+    match word.to_str() {
+        Some("--help" | "-h") => return Ok(Command::SpoolHelp(None)),
+        Some("--version" | "-V") => return Ok(Command::Version),
+        _ => {}
     }
     let Some((command, name, _)) = COMMANDS.iter().find(|(_, name, _)| word == *name) else {
         let word = word.to_string_lossy();
-        return Err(error(format!("unknown command spool {}, {}", show(&word), hint(&word, &names))));
+        return Err(error(format!("unknown command {} of spool, {}", show(&word), hint(&word, &names))));
     };
     parse_command(arguments, *command).map_err(|error| {
         let help = match *name {
@@ -199,8 +203,7 @@ pub(super) fn parse<I: Iterator<Item = OsString>>(mut arguments: Peekable<I>) ->
 }
 
 fn parse_command<I: Iterator<Item = OsString>>(arguments: Peekable<I>, command: SpoolCommand) -> Result<Command, UsageError> {
-    let table: Vec<Flag<Action>> =
-        parts(command).1.iter().copied().chain(flags_of_run(command).map(|flag| flag.with(Action::OfRun))).collect();
+    let table: Vec<Flag<Action>> = parts(command).1.iter().copied().chain(flags_of_run(command).map(|flag| flag.with(Action::OfRun))).collect();
     let mut arguments = Arguments::new(arguments, &table);
     let mut parser = Parser::default();
     let (mut json, mut destination, mut to_configured, mut give_up_after, mut all) = (false, None, false, GIVE_UP_AFTER, false);

@@ -230,7 +230,9 @@ fn cannot_open(error: &OpenError) -> Failure {
     };
     let reason = match error {
         // A run goes on in memory; here there would be nothing to do.
-        OpenError::Full { directory, error } => format!("spool directory {}: {error}; what is delivered has to be removed from it", directory.display()),
+        OpenError::Full { directory, error } => {
+            format!("spool directory {}: {error}; what is delivered has to be removed from it", directory.display())
+        }
         error => error.to_string(),
     };
     Failure { code, reason }

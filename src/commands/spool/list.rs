@@ -19,7 +19,7 @@ use crate::time::{BUILD_TIME, Now, Utc};
 /// No directory is configured, or it cannot be read; or nothing can be printed.
 pub fn run(config: &Config, environment: &Environment, json: bool, now: Now, stdout: &mut dyn Write) -> Result<(), Failure> {
     let inventory = Inventory::look(config, environment)?;
-    let text = if json { format!("{}\n", as_json(&inventory, config, now)) } else { for_people(&inventory, config, now) };
+    let text = if json { ascii_json(&as_json(&inventory, config, now)) } else { for_people(&inventory, config, now) };
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::io(format!("writing to standard output failed: {error}"))),
         _ => Ok(()),
@@ -35,7 +35,8 @@ fn for_people(inventory: &Inventory, config: &Config, now: Now) -> String {
     if !notes.is_empty() {
         out.push_str(&format!("\n{notes}"));
     }
-    for (title, kind) in [("set aside, for spool export alone", Kind::SetAside), ("of a later version", Kind::Later), ("not readable", Kind::Unreadable)]
+    for (title, kind) in
+        [("set aside, for spool export alone", Kind::SetAside), ("of a later version", Kind::Later), ("not readable", Kind::Unreadable)]
     {
         out.push_str(&files(inventory, title, kind));
     }
@@ -199,6 +200,19 @@ fn as_json(inventory: &Inventory, config: &Config, now: Now) -> Value {
         "streams": inventory.streams.iter().map(stream).collect::<Vec<_>>(),
         "files": inventory.others.iter().map(file).collect::<Vec<_>>(),
     })
+}
+
+/// One line. Everything but ASCII is written as JSON's `\uXXXX`: a name may hold what a terminal obeys.
+fn ascii_json(value: &Value) -> String {
+    let (mut out, mut units) = (String::new(), [0; 2]);
+    for c in value.to_string().chars() {
+        match c {
+            '\x7f'.. => c.encode_utf16(&mut units).iter().for_each(|unit| out.push_str(&format!("\\u{unit:04x}"))),
+            c => out.push(c),
+        }
+    }
+    out.push('\n');
+    out
 }
 
 #[cfg(test)]

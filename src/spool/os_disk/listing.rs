@@ -139,7 +139,20 @@ fn cursors_of(directory: &Directory, names: &[(String, Name, u64)]) -> Vec<(u32,
 impl FileInfo {
     fn new(name: String, segment: u64, hash: u32, size: u64, acknowledged: Position) -> FileInfo {
         let (blocks, lines, waiting) = (0, 0, 0);
-        FileInfo { name, segment, hash, stream: None, size, blocks, lines, waiting, acknowledged, oldest: None, accepted: None, state: State::Waiting }
+        FileInfo {
+            name,
+            segment,
+            hash,
+            stream: None,
+            size,
+            blocks,
+            lines,
+            waiting,
+            acknowledged,
+            oldest: None,
+            accepted: None,
+            state: State::Waiting,
+        }
     }
 }
 
