@@ -207,6 +207,21 @@ mod tests {
     }
 
     #[test]
+    fn a_bar_shows_how_far_it_is_and_never_more_than_all() {
+        let sink = Sink::default();
+        let log = Log::new(Level::Warn, Hold::No, Box::new(sink.clone()));
+        for (done, lines) in [(0, 100), (50, 100), (130, 100), (0, 0)] {
+            bar(&log, Duration::from_secs(10), done, lines);
+        }
+        let shown: Vec<String> = sink.text().split('\r').skip(1).map(|line| line.trim_end_matches("\x1b[K").to_owned()).collect();
+        assert_eq!(shown[0], format!("kinegraf: [{}] 0 %, 0 of 100 lines, 0 lines/s", ".".repeat(30)));
+        assert_eq!(shown[1], format!("kinegraf: [{}{}] 50 %, 50 of 100 lines, 5 lines/s, 10 s left", "#".repeat(15), ".".repeat(15)));
+        assert_eq!(shown[2], format!("kinegraf: [{}] 100 %, 130 of 130 lines, 13 lines/s, 0 s left", "#".repeat(30)));
+        log.clear();
+        assert!(sink.text().ends_with("\r\x1b[K"));
+    }
+
+    #[test]
     fn trouble_that_comes_and_goes_is_said_once_a_minute_for_each_kind() {
         let sink = Sink::default();
         let mut reporter = Reporter::new(Log::new(Level::Warn, Hold::No, Box::new(sink.clone())), None);

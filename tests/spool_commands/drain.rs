@@ -99,16 +99,21 @@ fn records_that_fail_are_sent_again_and_no_other() {
     assert!(!finished.stderr.contains(SECRET_KEY));
 }
 
-#[test]
-fn what_root_drains_stays_the_property_of_its_owner() {
-    let (server, spool) = (broken_server(), SpoolDir::new());
-    let sent = spool.backlog(&server, A, 1, 20);
+/// Gives everything to another user where we are root. Nobody else may, and then there is nothing that could go wrong.
+fn owned_by_somebody_else(spool: &SpoolDir) -> u32 {
     let is_root = spool.path.metadata().unwrap().uid() == 0;
-    // Nobody else may give a file away; then there is nothing that could go wrong.
     let owner = if is_root { 65_534 } else { spool.path.metadata().unwrap().uid() };
     for path in spool.files("").into_iter().chain([spool.path.clone()]).filter(|_| is_root) {
         std::os::unix::fs::chown(path, Some(owner), Some(owner)).unwrap();
     }
+    owner
+}
+
+#[test]
+fn what_root_drains_stays_the_property_of_its_owner() {
+    let (server, spool) = (broken_server(), SpoolDir::new());
+    let sent = spool.backlog(&server, A, 1, 20);
+    let owner = owned_by_somebody_else(&spool);
     // Locks and cursor are made anew by the drain.
     for path in spool.files("").into_iter().filter(|path| !path.to_string_lossy().contains(".segment")) {
         std::fs::remove_file(path).unwrap();
@@ -121,6 +126,24 @@ fn what_root_drains_stays_the_property_of_its_owner() {
     for path in files {
         assert_eq!((path.metadata().unwrap().uid(), path.metadata().unwrap().mode() & 0o777), (owner, 0o600), "{}", path.display());
     }
+}
+
+#[test]
+fn a_refused_line_is_told_and_kept_in_a_file_of_the_spools_owner() {
+    let (server, spool) = (broken_server(), SpoolDir::new());
+    let mut sent = spool.backlog(&server, A, 1, 20);
+    let large = lines::of_size(1, 5000);
+    spool.run(&server, A).stdin(lines::joined(&[&large])).run().assert_code(0);
+    let owner = owned_by_somebody_else(&spool);
+    server.change(|service| service.streams.get_mut(A).unwrap().record_size_max = 1000);
+    server.set_plan(Plan::Good);
+    let finished = spool.drain(&server, A).run().assert_code(0);
+    assert_eq!(words(&finished), format!("{}: 20 lines delivered, 1 refused\n", place(&server, A)));
+    assert_eq!(server.assert_stored(A, &sent), 0);
+    let rejected = spool.path.join("rejected.lp");
+    sent.push(large);
+    assert!(std::fs::read(&rejected).unwrap().ends_with(&lines::joined(&sent[20..])));
+    assert_eq!(rejected.metadata().unwrap().uid(), owner);
 }
 
 #[test]

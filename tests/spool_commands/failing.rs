@@ -3,7 +3,7 @@
 use kinegraf::spool::segment::StreamId;
 
 use super::made::{now, segment_of};
-use super::support::{Fault, Plan};
+use super::support::{Fault, Plan, Program, lines};
 use super::{A, B, SpoolDir, broken_server, row, words};
 
 #[test]
@@ -42,6 +42,28 @@ fn a_stream_that_does_not_exist_is_named_and_the_rest_is_delivered() {
     assert!(finished.first_line().ends_with("; and 1 more stream failed"), "{}", finished.stderr);
     assert_eq!(server.assert_stored(B, &sent), 0);
     assert_eq!(row(&spool.listed(), "mistyped").0[0], "10");
+}
+
+#[test]
+fn on_a_read_only_file_system_list_and_export_work_and_drain_says_why_it_cannot() {
+    if std::env::var_os("KINEGRAF_ROOT_TESTS").is_none_or(|value| value != "1") {
+        return eprintln!("skipped: as root, KINEGRAF_ROOT_TESTS=1 mounts a directory read-only");
+    }
+    let (server, spool) = (broken_server(), SpoolDir::new());
+    let sent = spool.backlog(&server, A, 1, 10);
+    server.set_plan(Plan::Good);
+    let script = "mount --bind \"$0\" \"$0\" && mount -o remount,bind,ro \"$0\" && exec \"$@\"";
+    let read_only = |command: &str| {
+        let program = Program::exactly("unshare").args(["-m", "sh", "-c", script, &spool.shown(), env!("CARGO_BIN_EXE_kinegraf"), "spool", command]);
+        program.args(["--spool", &spool.shown()]).to(&server, A)
+    };
+    assert_eq!(row(&words(&read_only("list").run().assert_code(0)), A).0[0], "10");
+    let export = Program::exactly("unshare").args(["-m", "sh", "-c", script, &spool.shown(), env!("CARGO_BIN_EXE_kinegraf"), "spool", "export"]);
+    assert_eq!(export.args(["--spool", &spool.shown()]).run().assert_code(0).stdout, lines::joined(&sent));
+    // What cannot be removed would be sent again by whoever comes next: nothing is sent.
+    let finished = read_only("drain").run().assert_code(74);
+    assert!(finished.first_line().contains("ead-only file system"), "{}", finished.stderr);
+    assert!(server.records(A).is_empty());
 }
 
 #[test]

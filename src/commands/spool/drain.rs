@@ -56,8 +56,8 @@ pub struct Drain<'a> {
 
 /// What became of a stream's lines.
 enum Fate {
-    /// They are delivered.
-    Delivered(u64),
+    /// So many are delivered, and so many were refused for themselves while others were stored.
+    Delivered(u64, u64),
     /// Another process has them; the error names it.
     Theirs(OpenError),
     /// Not all of them are.
@@ -84,9 +84,10 @@ pub fn run(drain: &Drain<'_>, options: DrainOptions<'_>, stdout: &mut dyn Write)
         let name = show_stream(&waiting.stream);
         let fate = if ended { None } else { Some(drain.stream(&inventory, waiting, options, until, &mut ended)) };
         match fate {
-            Some(Fate::Delivered(lines)) => {
+            Some(Fate::Delivered(lines, refused)) => {
                 delivered += 1;
-                say(stdout, &format!("{name}: {} delivered{}", count(lines, "line"), drain.instead(waiting, options)));
+                let refused = if refused > 0 { format!(", {refused} refused") } else { String::new() };
+                say(stdout, &format!("{name}: {} delivered{refused}{}", count(lines, "line"), drain.instead(waiting, options)));
             }
             Some(Fate::Theirs(_)) if !later.contains(&waiting.stream) => {
                 later.push(waiting.stream.clone());
@@ -137,13 +138,14 @@ impl Drain<'_> {
             Ok(summary) => summary,
             Err(failure) => return failed(failure),
         };
+        self.log.clear();
         *ended = summary.asked_to_end;
         summary.say(self.log);
         // The files say what is left, and nobody else may change them before we have looked.
         let left = Inventory::look(self.config, self.environment).map_or(lines, |after| after.left(&waiting.stream));
-        let delivered = summary.counters.delivered;
+        let (delivered, refused) = (summary.counters.delivered, summary.counters.set_aside.total());
         match ending_of(summary, left) {
-            None => Fate::Delivered(delivered),
+            None => Fate::Delivered(delivered, refused),
             Some(ending) => Fate::Failed { delivered, left, failure: Failure { code: ending.code(), reason: ending.reason(Some(&destination)) } },
         }
     }
