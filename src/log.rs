@@ -98,6 +98,15 @@ impl Log {
         _ = inner.out.write_all(format!("\r{PREFIX}{message}\x1b[K").as_bytes());
     }
 
+    /// Takes the status line away, before something is printed elsewhere on the same terminal.
+    pub fn clear(&self) {
+        let mut inner = self.lock();
+        if inner.status_shown {
+            inner.clear_status();
+            _ = inner.out.flush();
+        }
+    }
+
     /// Lets go of what was held back, if its time has come.
     pub fn tick(&self, now: Now) {
         let mut inner = self.lock();

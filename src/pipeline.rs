@@ -424,7 +424,7 @@ impl<D: Disk> Pipeline<D> {
 }
 
 /// A refusal that ends a run: only a person can mend it.
-fn is_refusal(class: Class) -> bool {
+pub fn is_refusal(class: Class) -> bool {
     class.is_refusal() || matches!(class, Class::Invalid | Class::TooLarge)
 }
 

@@ -68,7 +68,7 @@ pub fn load(options: &Options, environment: &Environment, files: Files<'_>) -> R
     let mut settings = std::mem::replace(&mut document.settings, Settings::new());
     apply_flags(options, &mut settings);
     let ca_files = apply_environment(environment, options.dry_run, &mut settings, &mut report);
-    let (partition, format, destination) = check_all(&document, &settings, options.dry_run, &files, &mut report);
+    let (partition, format, destination) = check_all(&document, &settings, options.dry_run || options.destination_optional, &files, &mut report);
     let notes = report.finish()?;
     let given = check::Given { destination, partition, format, ca_files, dry_run: options.dry_run, notes };
     Ok(check::assemble(&settings, given))
@@ -95,7 +95,7 @@ pub(crate) fn read_named(path: &Path, named_by: &str, purpose: Purpose, files: &
 pub(crate) type Checked = (PartitionMethod, Format, Option<super::Destination>);
 
 /// Reports every mistake that no key shows alone.
-pub(crate) fn check_all(document: &Document, settings: &Settings, dry_run: bool, files: &Files<'_>, report: &mut Report<'_>) -> Checked {
+pub(crate) fn check_all(document: &Document, settings: &Settings, nowhere: bool, files: &Files<'_>, report: &mut Report<'_>) -> Checked {
     let partition = partition::method(document, settings, files, report);
     let format = check::format(document, settings, report);
     if !document.broken {
@@ -103,7 +103,7 @@ pub(crate) fn check_all(document: &Document, settings: &Settings, dry_run: bool,
         check::sizes(settings, report);
         check::spool(settings, report);
     }
-    (partition, format, check::destination(document, settings, dry_run, report))
+    (partition, format, check::destination(document, settings, nowhere, report))
 }
 
 fn apply_flags(options: &Options, settings: &mut Settings) {
