@@ -352,9 +352,9 @@ impl<D: Disk> Spool<D> {
     /// Lines that are in hot only.
     pub fn unsettled_lines(&mut self) -> u64 {
         let settled = self.cold.as_ref().map_or(Position(0), |cold| cold.settled);
-        let numbers: Vec<u64> = self.hot.segments().map(|segment| segment.number).collect();
-        let lines = numbers.into_iter().map(|number| self.hot.lines_in(number, settled, Position(0)));
-        lines.map(|(found, own)| found + own).sum()
+        let (next, mut lines) = (self.next, 0);
+        self.hot.each(settled, next, &mut |header| lines += u64::from(header.lines));
+        lines
     }
 
     /// Whether every line is durable or acknowledged.

@@ -222,7 +222,7 @@ fn ending_of(summary: Summary, left: u64) -> Option<Ending> {
         (Cause::Undelivered { in_flight, .. }, failure) => Cause::Undelivered { eof: true, failure, in_flight },
         (_, failure) => Cause::Undelivered { eof: true, failure, in_flight: false },
     };
-    Some(Ending { cause, waiting: left, kept: 0, handed_back: false })
+    Some(Ending { cause, waiting: left, kept: 0, handed_back: false, spool: None })
 }
 
 fn cannot_open(error: &OpenError) -> Failure {
