@@ -14,7 +14,7 @@ fn whoever_looked_first_may_write_afterwards_with_the_same_file() {
     // What somebody changed, or opened to others, is not taken for it.
     let other = Migration::of(SECTION);
     other.run(&[]).assert_code(0);
-    std::fs::set_permissions(&other.output, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    std::fs::set_permissions(&other.output, PermissionsExt::from_mode(0o644)).unwrap();
     assert!(other.run(&["--write"]).assert_code(74).first_line().contains("exists already"));
 }
 
