@@ -40,6 +40,8 @@ fn while_all_is_well_nothing_is_written_to_the_directory() {
         std::thread::sleep(Duration::from_millis(100));
         assert_eq!(seen(spool.path()), before, "a long-lived run");
     }
+    // What is not delivered when the input ends settles first.
+    std::thread::sleep(Duration::from_secs(2));
     running.close_stdin();
     running.wait().assert_code(0);
     assert_eq!(seen(spool.path()), before, "the end of a run that delivered everything");
