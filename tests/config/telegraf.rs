@@ -169,10 +169,7 @@ fn what_only_telegraf_can_do_is_ignored_with_one_note_or_refused_with_where_to_p
     assert!(refused("  [outputs.kinesis.tagdrop]\n    host = [\"a\"]\n").contains("tagdrop can only be obeyed by Telegraf"));
     assert!(refused("  role_arn = \"arn:aws:iam::123456789012:role/x\"\n").contains("assuming a role is not built"));
     let said = refused("  endpoint_url = \"http://192.0.2.1\"\n");
-    assert!(
-        said.contains("must be https; kinegraf migrate FILE makes a file of kinegraf's own, which can allow it"),
-        "{said}"
-    );
+    assert!(said.contains("must be https; kinegraf migrate FILE makes a file of kinegraf's own, which can allow it"), "{said}");
     assert!(refused("  [packing]\n").contains("[packing] is not read in a file of Telegraf"));
     assert!(refused("  pack = \"lines\"\n").contains("it belongs to [packing] of a file of kinegraf's own"));
 }
