@@ -364,10 +364,11 @@ impl<D: Disk> Pipeline<D> {
     /// Until `until`, the run's limit, or the time when hot is to settle.
     fn wait(&mut self, now: Now, until: Option<Deadline>) -> Step {
         // Reading the spool may have found out that more is to settle, or can.
-        if self.wants_settling(now) {
+        let settling = self.settling_due(now);
+        if settling.is_some_and(|due| due.passed(now)) {
             return Step::Sync;
         }
-        Step::Wait(earlier(earlier(until, self.limit()), self.settling_due(now)))
+        Step::Wait(earlier(earlier(until, self.limit()), settling))
     }
 
     /// The last failure, when only a person can mend it.

@@ -162,7 +162,7 @@ impl<D: Disk> Spool<D> {
     /// Whether a block of this size fits hot. With `drop_oldest` and nowhere to settle to, the oldest segments that are not on their way make room for it.
     fn make_room(&mut self, size: usize, now: Now) -> bool {
         self.hot.remove_doomed();
-        while self.hot.used() > 0 && self.hot.used() + self.hot.cost(self.next, size) > self.options.hot_size as u64 {
+        while self.hot.used() > 0 && self.hot.occupied() + self.hot.cost(self.next, size) > self.options.hot_size as u64 {
             let is_settling = self.cold.as_ref().is_some_and(Cold::is_settling);
             if self.options.when_full != WhenFull::DropOldest || self.wants_settling(now) || is_settling {
                 return false;

@@ -253,11 +253,7 @@ impl<D: Disk> Store<D> {
         }
         self.replace_unknown_cursor()?;
         let size = self.head.len() as u64;
-        // Of an earlier attempt something may be left, behind which nothing could be found.
-        if self.doomed.iter().any(|(number, _)| *number == position.0) {
-            self.disk.remove(position.0)?;
-            self.doomed.retain(|(number, _)| *number != position.0);
-        }
+        self.clear_the_way(position.0)?;
         if let Err(error) = self.disk.append(position.0, &self.head) {
             // Nobody knows how much of the header is there.
             if self.disk.remove(position.0).is_err() {
@@ -269,6 +265,20 @@ impl<D: Disk> Store<D> {
         self.used += size;
         self.sealed = false;
         Ok(())
+    }
+
+    /// A segment begins in a file of its own: what could not be removed or set aside may be in its place.
+    fn clear_the_way(&mut self, number: u64) -> io::Result<()> {
+        if self.doomed.iter().any(|(doomed, _)| *doomed == number) {
+            self.disk.remove(number)?;
+            self.doomed.retain(|(doomed, _)| *doomed != number);
+        }
+        match self.disk.read_at(number, 0, &mut [0]) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => return Err(error),
+            _ => {}
+        }
+        self.disk.set_aside(number)
     }
 
     /// Writes both slots of a cursor that could not be read, durably.

@@ -6,7 +6,8 @@
 //! | `Tmpfs` | everything stays | nothing stays |
 //! | `Card` | everything stays | of each file a part of what was not synced, with a bit that flipped at the tear; of each name that was not synced what it was before or after |
 //!
-//! After a failed sync what was not synced is gone for good, though it can still be read, and the next sync says that all is well: as Linux does.
+//! After a failed sync what was not synced is gone for good, though this process can still read it, and the next sync says that all is well: as Linux does.
+//! (Where the next process could read it too, nobody could tell. Here it reads zeros, as it does once the pages were evicted.)
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -121,6 +122,14 @@ impl File {
         }
     }
 
+    /// What a failed sync dropped cannot be read any more.
+    fn evict(&mut self) {
+        if self.changes.iter().any(|change| matches!(change, Change::Hole(_))) {
+            self.content.clone_from(&self.durable);
+            self.changes.iter().for_each(|change| apply(&mut self.content, change));
+        }
+    }
+
     fn power_cut(&mut self, random: &mut Random) {
         let mut changes = std::mem::take(&mut self.changes);
         changes.truncate(random.up_to(changes.len() as u64) as usize);
@@ -194,6 +203,7 @@ impl Platter {
         if self.kind == Kind::Ram {
             self.forget_all();
         }
+        self.files.values_mut().for_each(File::evict);
     }
 
     pub(crate) fn power_cut(&mut self) {
@@ -206,11 +216,21 @@ impl Platter {
         }
         let all: Vec<Name> = self.names.keys().chain(self.durable_names.keys()).copied().collect();
         for name in all {
-            if self.names.get(&name) != self.durable_names.get(&name) && chance(&mut self.random, 50) {
-                match self.names.get(&name) {
-                    Some(file) => self.durable_names.insert(name, *file),
-                    None => self.durable_names.remove(&name),
-                };
+            if self.names.get(&name) == self.durable_names.get(&name) || chance(&mut self.random, 50) {
+                continue;
+            }
+            match self.names.get(&name).copied() {
+                Some(file) => {
+                    // A rename is one thing.
+                    self.durable_names.retain(|_, other| *other != file);
+                    self.durable_names.insert(name, file);
+                }
+                None => {
+                    let file = self.durable_names[&name];
+                    if !self.names.values().any(|other| *other == file) {
+                        self.durable_names.remove(&name);
+                    }
+                }
             }
         }
         self.names.clone_from(&self.durable_names);
@@ -360,6 +380,7 @@ impl Disk for SimDisk {
         let part = if failed.is_err() || dies { platter.random.up_to(room as u64) as usize } else { room };
         platter.make(name).change(Change::Append(bytes[..part].to_vec()));
         platter.peak = platter.peak.max(platter.used());
+        if std::env::var("SIM_DISK").is_ok() { println!("append {segment} {} part {part}: {}", bytes.len(), platter.used()); }
         if dies {
             platter.step();
         }

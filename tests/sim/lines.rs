@@ -62,18 +62,32 @@ impl Blocks {
         let mut unpacking = None;
         for (index, (_, content)) in segments.iter().enumerate() {
             // A tail that was cut may come back with a power cut; the next segment stands in its place.
-            let until = segments.get(index + 1).map_or(u64::MAX, |(number, _)| *number);
-            self.scan_segment(shape, stream, content, until, &mut unpacking);
+            let next = segments[index + 1..].iter().find(|(_, content)| content.len() > segment::header(stream).len() + HEADER_SIZE);
+            let until = next.map_or(u64::MAX, |(number, _)| *number);
+            self.scan_segment(shape, stream, content, (until, false), &mut unpacking);
         }
     }
 
-    fn scan_segment(&mut self, shape: &Shape, stream: &StreamId, content: &[u8], until: u64, unpacking: &mut Option<Unpacking>) {
+    /// As much of one segment as anybody could ever read.
+    pub(crate) fn scan_loosely(&mut self, shape: &Shape, stream: &StreamId, content: &[u8]) {
+        self.scan_segment(shape, stream, content, (u64::MAX, true), &mut None);
+    }
+
+    fn scan_segment(&mut self, shape: &Shape, stream: &StreamId, content: &[u8], (until, loosely): (u64, bool), unpacking: &mut Option<Unpacking>) {
         let Ok((of, mut at)) = segment::read_header(&content[..content.len().min(segment::HEADER_SIZE_MAX)]) else { return };
         assert_eq!(of, *stream, "a segment lies among those of another stream");
         while let Some(head) = content.get(at..at + HEADER_SIZE).and_then(|bytes| bytes.first_chunk::<HEADER_SIZE>()) {
             let header = Header::decode(head);
             let data = content.get(at + HEADER_SIZE..at + HEADER_SIZE + header.size);
-            let Some(data) = data.filter(|data| header.is_possible() && block::covers(head, data)) else { return };
+            let Some(data) = data.filter(|_| header.is_possible()) else { return };
+            if !block::covers(head, data) {
+                // What is acknowledged already is passed without a look at its data.
+                if !loosely {
+                    return;
+                }
+                at += header.block_size();
+                continue;
+            }
             if header.position.0 >= until {
                 return;
             }

@@ -7,8 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use kinegraf::config::WhenFull;
-use kinegraf::config::{Ordering, Pack};
+use kinegraf::config::{Ordering, Pack, WhenFull};
 use kinegraf::counters::RejectReason;
 use kinegraf::ending::Ending;
 use kinegraf::kinesis::batch::{Batch, Record};
@@ -30,6 +29,8 @@ use crate::world::World;
 
 /// How often the daemon looks by itself whether held input may go on.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// How often it is seen while a request waits for its answer whether something is to settle.
+const LOOK_ASIDE: Duration = Duration::from_millis(100);
 /// How often it tries a spool again that was full: a directory in memory may have room without our doing.
 const ROOM_AGAIN: Duration = Duration::from_secs(1);
 /// How long the delivery may take to notice a limit by itself.
@@ -101,6 +102,8 @@ pub(crate) struct Run<'w> {
     random: Random,
     batch: Batch,
     delivery: Delivery,
+    /// What settles while a request waits for its answer: looks again then, or waits for a sync until then.
+    aside: Option<(Duration, Option<SimSync>)>,
     input: Input,
     /// Lines to offer, and how many of them were taken into a block.
     offered: Vec<u64>,
@@ -111,8 +114,8 @@ pub(crate) struct Run<'w> {
     pub(crate) accepted: Vec<(u64, Duration)>,
     /// How many more copies of a line may be sent before all were acknowledged.
     copies: BTreeMap<u64, u32>,
-    /// Lines that were in a request of this run, and of each key the last one.
-    sent: BTreeSet<u64>,
+    /// Lines that were in a request of this run and are not known to be stored.
+    failed: BTreeSet<u64>,
     given_up: u64,
     delivered: u64,
     steps_at_once: u32,
@@ -133,11 +136,8 @@ impl<'w> Run<'w> {
         let wall = Duration::from_secs(pick(&mut world.random, &[0, 1_000_000_000, 1_800_000_000, 1_800_000_000, 4_000_000_000])) + world.time;
         let now = Now { mono: Duration::from_millis(world.random.up_to(50)), wall };
         let blocks = world.blocks_on_disk(config.stream, config.cold, false);
-        world.trace(&format!("there: {:?}", blocks.lines));
-        let mut copies = BTreeMap::new();
-        blocks.lines.values().flatten().for_each(|line| *copies.entry(*line).or_default() += 1);
-        // A tail that a power cut brought back is read where what stood in its place is gone.
-        world.lines_on_disk(config.stream).into_iter().for_each(|line| _ = copies.entry(line).or_insert(1));
+        world.trace(&format!("there: {:?}; {:?}", blocks.lines, world.sizes(config.stream)));
+        let copies = world.copies_on_disk(config.stream);
         let stream = world.streams[config.stream].clone();
         let hot = SimDisk::open(&world.hot[config.stream], stream.hash());
         let cold = world.cold.as_ref().filter(|_| config.cold).map(|cold| SimDisk::open(cold, stream.hash()));
@@ -168,6 +168,7 @@ impl<'w> Run<'w> {
             random: Random::from_seed(seed ^ 1),
             batch: Batch::new(config.pipeline.request_size),
             delivery: Delivery::Ready,
+            aside: None,
             input: Input::Reads(first),
             offered,
             taken: 0,
@@ -175,7 +176,7 @@ impl<'w> Run<'w> {
             block_lines: Vec::new(),
             accepted: Vec::new(),
             copies,
-            sent: BTreeSet::new(),
+            failed: BTreeSet::new(),
             given_up: 0,
             delivered: 0,
             steps_at_once: 0,
@@ -237,6 +238,12 @@ impl<'w> Run<'w> {
             self.read();
             return None;
         }
+        let aside_due = self.aside.as_ref().is_some_and(|(at, _)| *at <= self.now.mono);
+        if aside_due && (!delivery_due || chance(&mut self.random, 50)) {
+            self.count_step();
+            self.settle_aside();
+            return None;
+        }
         if delivery_due {
             self.count_step();
             return self.deliver();
@@ -261,7 +268,8 @@ impl<'w> Run<'w> {
             Delivery::Sends(at, _) | Delivery::Syncs(at, _) => Some(*at),
         };
         let limit = self.pipeline.limit().map(|limit| limit.0 + GRACE);
-        let next = [input, delivery, limit].into_iter().flatten().min();
+        let aside = self.aside.as_ref().map(|(at, _)| *at);
+        let next = [input, delivery, aside, limit].into_iter().flatten().min();
         let next = next.unwrap_or_else(|| panic!("everybody waits for somebody else; the input: {:?}", self.input));
         // A thread does not wake up on the dot.
         let late = Duration::from_millis(if chance(&mut self.random, 30) { self.random.up_to(80) } else { 0 });
@@ -299,7 +307,7 @@ impl<'w> Run<'w> {
         let before = self.pipeline.spool().counters().dropped_full;
         match self.pipeline.accept(self.now, &mut self.block) {
             Ok(()) => {
-                self.trace(|run| format!("accept {:?}", run.block_lines));
+                self.trace(|run| format!("accept {:?}: {} bytes are used, {:?}", run.block_lines, run.pipeline.spool().used(), run.world.sizes(run.config.stream)));
                 // Given up themselves, for want of room.
                 let dropped = self.config.spool.when_full == WhenFull::DropNewest && self.pipeline.spool().counters().dropped_full > before;
                 let lines = std::mem::take(&mut self.block_lines);
@@ -322,6 +330,7 @@ impl<'w> Run<'w> {
                     self.input = Input::Over;
                 }
                 self.wake();
+                self.note_sending();
             }
         }
     }
@@ -330,12 +339,13 @@ impl<'w> Run<'w> {
     fn release_held(&mut self) {
         if self.pipeline.holds_input(self.now) {
             self.input = Input::Held(self.now.mono + LOOK_AGAIN);
+            self.note_sending();
             return;
         }
         let healthy = self.pipeline.spool().cold().is_some_and(|cold| cold.until(self.now).is_none());
         if self.config.pipeline.sync_always && healthy && !self.world.unreadable && self.no_drops() {
             let missing = self.not_durable();
-            assert!(missing.is_empty(), "the input is read on although lines are not durable: {missing:?}");
+            assert!(missing.is_empty(), "the input is read on although lines are not durable: {missing:?}; {:?}", self.world.durable_blocks(self.config.stream).lines);
         }
         let pause = if chance(&mut self.random, 5) { 40_000 } else { self.config.pause_ms };
         self.input = Input::Reads(self.now.mono + Duration::from_millis(self.random.up_to(pause)));
@@ -380,16 +390,7 @@ impl<'w> Run<'w> {
     fn deliver(&mut self) -> Option<Ending> {
         match std::mem::replace(&mut self.delivery, Delivery::Ready) {
             Delivery::Sends(_, answer) => self.answered(answer),
-            Delivery::Syncs(_, sync) => {
-                let result = sync.wait();
-                if self.world.dies_between() {
-                    return None;
-                }
-                self.trace(|_| format!("settled {result:?}"));
-                self.troubled |= result.is_err();
-                self.pipeline.settled(self.now, result);
-                self.space();
-            }
+            Delivery::Syncs(_, sync) => self.settled(sync),
             Delivery::Ready | Delivery::Waits(_) => return self.poll(),
         }
         None
@@ -399,26 +400,68 @@ impl<'w> Run<'w> {
         match self.pipeline.poll(self.now, &mut self.batch) {
             Step::Send => self.send(),
             Step::Sync => {
-                let sync = self.pipeline.begin_settle(self.now);
-                self.trace(|run| format!("settle: {} {:?}", sync.is_some(), run.pipeline.spool().cold().map(|cold| cold.state().clone())));
-                match sync {
-                    Some(sync) => {
-                        let takes = Duration::from_millis(below(&mut self.random, &[0, 20, 2_000]));
-                        self.away(takes);
-                        self.delivery = Delivery::Syncs(self.now.mono + takes, sync);
-                    }
-                    None => self.space(),
+                if let Some((at, sync)) = self.begin_settle(false) {
+                    self.delivery = Delivery::Syncs(at, sync);
                 }
             }
             Step::Wait(until) => {
                 self.trace(|run| format!("wait {:?}", until.map(|until| until.left(run.now))));
                 assert!(until.is_none_or(|until| !until.passed(self.now)), "a wait that is over is a busy loop");
-                assert!(until.is_some() || self.pipeline.waiting() == 0, "lines wait for nothing");
+                let settles = self.aside.as_ref().is_some_and(|(_, sync)| sync.is_some());
+                assert!(until.is_some() || settles || self.pipeline.waiting() == 0, "lines wait for nothing");
                 self.delivery = Delivery::Waits(until);
             }
             Step::Closed => return Some(self.end()),
         }
         None
+    }
+
+    fn settle_aside(&mut self) {
+        if let Some((_, Some(sync))) = self.aside.take() {
+            self.settled(sync);
+            self.wake();
+            if self.world.is_dying() {
+                return;
+            }
+        }
+        self.aside = match self.pipeline.poll_aside(self.now) {
+            Step::Sync => self.begin_settle(true).map(|(at, sync)| (at, Some(sync))).or(Some((self.now.mono, None))),
+            Step::Wait(until) if self.pipeline.is_in_flight() => {
+                let look = self.now.mono + LOOK_ASIDE;
+                Some((until.map_or(look, |until| until.0.min(look)), None))
+            }
+            _ => None,
+        };
+    }
+
+    fn begin_settle(&mut self, aside: bool) -> Option<(Duration, SimSync)> {
+        let sync = self.pipeline.begin_settle(self.now);
+        self.trace(|run| format!("settle: {} {:?}, aside: {aside}", sync.is_some(), run.pipeline.spool().cold().map(|cold| cold.state().clone())));
+        let Some(sync) = sync else {
+            self.space();
+            return None;
+        };
+        let takes = Duration::from_millis(below(&mut self.random, &[0, 20, 2_000]));
+        self.away(takes);
+        Some((self.now.mono + takes, sync))
+    }
+
+    fn settled(&mut self, sync: SimSync) {
+        let result = sync.wait();
+        if self.world.dies_between() {
+            return;
+        }
+        self.trace(|_| format!("settled {result:?}"));
+        self.troubled |= result.is_err();
+        self.pipeline.settled(self.now, result);
+        self.space();
+    }
+
+    /// Whoever settles aside looks up.
+    fn note_sending(&mut self) {
+        if self.pipeline.spool().cold().is_some() && self.aside.as_ref().is_none_or(|(_, sync)| sync.is_none()) {
+            self.aside = Some((self.now.mono, None));
+        }
     }
 
     fn away(&mut self, time: Duration) {
@@ -440,8 +483,8 @@ impl<'w> Run<'w> {
         let answers = self.world.answers;
         let (answer, takes) = self.world.kinesis.take(&mut self.random, &answers, (self.now, time), stream, &records, poisonous);
         self.trace(|_| format!("send {records:?}: {answer:?} in {takes:?}"));
-        self.away(takes);
         self.delivery = Delivery::Sends(self.now.mono + takes, answer);
+        self.note_sending();
     }
 
     /// A record holds lines that were accepted for this stream, of its key.
@@ -462,9 +505,8 @@ impl<'w> Run<'w> {
         let kinesis = &self.world.kinesis;
         if self.config.pipeline.ordering == Ordering::Strict && kinesis.poison.is_empty() && kinesis.refused.is_empty() && self.world.exact_order() {
             let lines = records.concat();
-            let resent = lines.iter().filter(|line| self.sent.contains(line)).count();
-            let failed = self.sent.iter().filter(|line| self.copies.get(line).is_some_and(|copies| *copies > 0)).count();
-            assert!(failed == 0 || resent == lines.len(), "failed lines are not alone: {lines:?}");
+            let resent = lines.iter().filter(|line| self.failed.contains(line)).count();
+            assert!(self.failed.is_empty() || resent == lines.len(), "failed lines are not alone: {lines:?}");
             let mut last = BTreeMap::new();
             for line in lines {
                 let key = self.world.shape.key(line);
@@ -485,28 +527,30 @@ impl<'w> Run<'w> {
                 }
                 self.batch.outcomes.clear();
                 self.batch.outcomes.extend_from_slice(&outcomes);
-                self.sent.extend(records.concat());
+                let missed = records.iter().zip(&outcomes).filter(|(_, outcome)| **outcome != Outcome::Stored);
+                self.failed = missed.flat_map(|(lines, _)| lines).copied().chain(self.failed.iter().copied().filter(|line| !records.concat().contains(line))).collect();
                 Reply::Answered
             }
             Answer::Failed(failure) => {
                 if !failure.class.never_left() {
-                    self.sent.extend(records.concat());
+                    self.failed.extend(records.concat());
                 }
                 self.refused |= failure.class.is_refusal();
                 Reply::Failed(failure)
             }
         };
-        let mut given_up = Vec::new();
-        let shape = self.world.shape;
-        let mut set_aside = |_: RejectReason, record: Record<'_>| given_up.extend(shape.numbers(record.data));
+        // Noted as it is told: it may die before the reply has been dealt with.
+        let Run { world, copies, given_up, config, .. } = self;
+        let mut set_aside = |_: RejectReason, record: Record<'_>| {
+            for line in world.shape.numbers(record.data) {
+                assert!(world.kinesis.poison.contains(&line) || world.kinesis.refused.contains(&line), "line {line} was given up for nothing");
+                world.trace(&format!("given up: {line}"));
+                *copies.entry(line).or_insert(1) -= 1;
+                *given_up += 1;
+                world.note_given_up(config.stream, line);
+            }
+        };
         self.pipeline.on_reply(self.now, &mut self.batch, reply, &mut set_aside);
-        self.given_up += given_up.len() as u64;
-        for line in given_up {
-            self.trace(|_| format!("given up: {line}"));
-            assert!(self.world.kinesis.poison.contains(&line) || self.world.kinesis.refused.contains(&line), "line {line} was given up for nothing");
-            *self.copies.entry(line).or_insert(1) -= 1;
-            self.world.note_given_up(self.config.stream, line);
-        }
         self.space();
     }
 
@@ -531,7 +575,7 @@ impl<'w> Run<'w> {
         // One block larger than all of it is taken while it is empty.
         let block = BlockBuilder::memory(4_000) as u64;
         let bound = if hot.errors == 0 { spool.hot_size as u64 } else { spool.hot_size as u64 + block };
-        let one = hot.peak <= self.hot_at_open.max(bound) || lock_count(&hot, &self.world.streams[self.config.stream]) <= 1;
+        let one = hot.peak <= self.hot_at_open.max(bound) || hot.contents(self.world.streams[self.config.stream].hash(), false).len() <= 1;
         assert!(
             one,
             "hot holds {} bytes, {} are allowed, {} were there; {} errors; it thinks {}",
@@ -568,9 +612,4 @@ impl<'w> Run<'w> {
             self.world.trace(&format!("{:>10.3} {}", self.now.mono.as_secs_f64(), event(self)));
         }
     }
-}
-
-/// Segments of a stream in hot.
-fn lock_count(hot: &crate::disk::Platter, stream: &kinegraf::spool::segment::StreamId) -> usize {
-    hot.contents(stream.hash(), false).len()
 }

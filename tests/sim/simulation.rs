@@ -4,8 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
-use kinegraf::config::WhenFull;
-use kinegraf::config::{Ordering, Pack};
+use kinegraf::config::{Ordering, Pack, WhenFull};
 use kinegraf::pipeline::PipelineOptions;
 use kinegraf::random::Random;
 use kinegraf::spool::cold::ColdOptions;

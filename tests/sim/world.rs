@@ -15,7 +15,7 @@ use crate::run::Mode;
 use crate::swarm::{chance, pick};
 
 /// Events that are told when a simulation fails.
-const EVENTS_MAX: usize = 80;
+const EVENTS_MAX: usize = 400;
 
 /// What the spool owes for a line, by stream.
 #[derive(Clone, Debug, Default)]
@@ -170,16 +170,27 @@ impl World {
     }
 
     /// Lines that can be read, or were set aside.
-    pub(crate) fn lines_on_disk(&self, stream: usize) -> BTreeSet<u64> {
-        let (mut lines, of) = (BTreeSet::new(), &self.streams[stream]);
-        for disk in self.disks() {
-            for segment in lock(disk).contents(of.hash(), true) {
+    fn lines_on_disk(&self, stream: usize) -> BTreeSet<u64> {
+        self.copies_on_disk(stream).into_keys().collect()
+    }
+
+    /// How often each line stands in any segment: more often than it is read where a tail that a power cut brought back is covered by the next segment.
+    pub(crate) fn copies_on_disk(&self, stream: usize) -> BTreeMap<u64, u32> {
+        let (mut copies, of) = (BTreeMap::new(), &self.streams[stream]);
+        for disk in [Some(&self.hot[stream]), self.cold.as_ref()].into_iter().flatten() {
+            for (_, content) in lock(disk).contents(of.hash(), true) {
                 let mut blocks = Blocks::default();
-                blocks.scan(&self.shape, of, &[segment]);
-                lines.extend(blocks.all());
+                blocks.scan_loosely(&self.shape, of, content);
+                blocks.lines.values().flatten().for_each(|line| *copies.entry(*line).or_default() += 1);
             }
         }
-        lines
+        copies
+    }
+
+    /// The sizes of segments on each disk, for whoever looks for a mistake.
+    pub(crate) fn sizes(&self, stream: usize) -> Vec<Vec<(u64, usize)>> {
+        let sizes = |disk| lock(disk).contents(self.streams[stream].hash(), true).iter().map(|(number, content)| (*number, content.len())).collect();
+        [Some(&self.hot[stream]), self.cold.as_ref()].into_iter().flatten().map(sizes).collect()
     }
 
     pub(crate) fn durable_blocks(&self, stream: usize) -> Blocks {
@@ -205,6 +216,10 @@ impl World {
             }
             *left -= 1;
         }
+        self.deaths.dying
+    }
+
+    pub(crate) fn is_dying(&self) -> bool {
         self.deaths.dying
     }
 
