@@ -363,6 +363,10 @@ impl<D: Disk> Pipeline<D> {
 
     /// Until `until`, the run's limit, or the time when hot is to settle.
     fn wait(&mut self, now: Now, until: Option<Deadline>) -> Step {
+        // Reading the spool may have found out that more is to settle, or can.
+        if self.wants_settling(now) {
+            return Step::Sync;
+        }
         Step::Wait(earlier(earlier(until, self.limit()), self.settling_due(now)))
     }
 
@@ -420,7 +424,7 @@ impl<D: Disk> Pipeline<D> {
 }
 
 /// A refusal that ends a run: only a person can mend it.
-fn is_refusal(class: Class) -> bool {
+pub fn is_refusal(class: Class) -> bool {
     class.is_refusal() || matches!(class, Class::Invalid | Class::TooLarge)
 }
 

@@ -40,6 +40,7 @@ pub(super) fn deliver(shared: &Shared, mut output: Output, request_size: usize, 
                 state.http = counts;
                 if state.ended.is_none() {
                     take_reply(shared, &mut state, &mut batch, reply, &mut reporter);
+                    note_progress(shared, &mut state);
                     shared.space.notify_one();
                 }
             }
@@ -103,6 +104,19 @@ fn take_reply(shared: &Shared, state: &mut State, batch: &mut Batch, reply: Resu
     };
     state.pipeline.on_reply(now, batch, reply, &mut set_aside);
     reporter.answered(now, &state.pipeline, sent);
+}
+
+/// A run that empties a spool gives up on a stream that stores nothing.
+fn note_progress(shared: &Shared, state: &mut State) {
+    let (counters, now) = (state.pipeline.counters(), shared.clock.now());
+    let done = counters.delivered + counters.set_aside.total();
+    if done > state.progress.0 {
+        state.progress = (done, now.mono);
+    }
+    let fruitless = state.pipeline.failure().is_some().then(|| now.mono.saturating_sub(state.progress.1));
+    if shared.backlog.zip(fruitless).is_some_and(|(backlog, fruitless)| fruitless >= backlog.give_up_after) {
+        shared.end(state);
+    }
 }
 
 fn cut_short(shared: &Shared, state: &mut State, cause: Cause) {

@@ -143,7 +143,7 @@ pub fn open(config: &Config, environment: &Environment, clock: &Clock) -> Result
     if let Some(path) = &config.spool.directory {
         disks.cold = disks.open_one(path, until, clock)?;
     }
-    if let Some(path) = config.spool.hot.clone().or_else(|| default_hot(config, environment, &disks.stream))
+    if let Some(path) = hot_path(config, environment, &disks.stream)
         && let Some(hot) = disks.open_one(&path, until, clock)?
     {
         disks.hot = hot;
@@ -168,18 +168,34 @@ impl Disks {
     }
 
     fn open_one(&mut self, path: &Path, until: Deadline, clock: &Clock) -> Result<Option<AnyDisk>, OpenError> {
-        loop {
-            match OsDisk::open(path, self.stream.clone(), Access::Whole) {
-                Ok(disk) => return Ok(Some(AnyDisk::Os(Box::new(disk)))),
-                Err(OpenError::Locked { .. }) if !until.passed(clock.now()) => std::thread::sleep(LOOK_AGAIN),
-                Err(error @ (OpenError::Full { .. } | OpenError::Failed { .. })) => {
-                    self.warnings.push(format!("{error}; it is tried again at the next start"));
-                    return Ok(None);
-                }
-                Err(error) => return Err(error),
+        match open_directory(path, &self.stream, Access::Whole, until, clock) {
+            Ok(disk) => Ok(Some(disk)),
+            Err(error @ (OpenError::Full { .. } | OpenError::Failed { .. })) => {
+                self.warnings.push(format!("{error}; it is tried again at the next start"));
+                Ok(None)
             }
+            Err(error) => Err(error),
         }
     }
+}
+
+/// Opens a directory. Waits for another writer.
+///
+/// # Errors
+/// Every reason why it cannot be used; [`OpenError::Locked`] when the other writer is there still at `until`.
+pub fn open_directory(path: &Path, stream: &StreamId, access: Access, until: Deadline, clock: &Clock) -> Result<AnyDisk, OpenError> {
+    loop {
+        match OsDisk::open(path, stream.clone(), access) {
+            Ok(disk) => return Ok(AnyDisk::Os(Box::new(disk))),
+            Err(OpenError::Locked { .. }) if !until.passed(clock.now()) => std::thread::sleep(LOOK_AGAIN),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// The directory of the hot disk, where there is one.
+pub fn hot_path(config: &Config, environment: &Environment, stream: &StreamId) -> Option<PathBuf> {
+    config.spool.hot.clone().or_else(|| default_hot(config, environment, stream))
 }
 
 /// A directory in memory that outlives the process but not the machine, where systemd made one.

@@ -35,7 +35,8 @@ impl<D: Disk> Pipeline<D> {
         let overdue = Deadline(since + self.options.sync_after);
         let behind = !refused && (self.failure().is_some() || self.left_alone.is_some());
         let paced = match self.settled_at {
-            Some(at) if size < SIZE => Deadline(at + INTERVAL),
+            // What was there when it settled last did not fit one segment: it goes on.
+            Some(at) if size < SIZE && since >= at => Deadline(at + INTERVAL),
             _ => Deadline(now.mono),
         };
         let due = if self.options.sync_always || self.pressed || (self.closing.is_some() && self.options.deadline.is_none()) {

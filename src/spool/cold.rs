@@ -15,7 +15,7 @@ use std::time::Duration;
 use crate::spool::block::{CODEC_DEFLATE, Position};
 use crate::spool::codec::{Packing, Unpacking};
 use crate::spool::disk::{Disk, PendingSync};
-use crate::spool::spool::SpoolCounters;
+use crate::spool::spool::{SpoolCounters, count_lines};
 use crate::spool::store::{Peek, Place, Store};
 use crate::time::{Deadline, Now};
 
@@ -90,15 +90,19 @@ impl<D: Disk> Cold<D> {
         }
     }
 
-    /// Takes over what was found. Where hot survived as well, what is here may not be durable yet, so it is made so before hot may let go of it.
-    pub(super) fn adopt(&mut self, acknowledged: Position, hot_start: Option<Position>) {
+    /// Takes over what was found. Whoever wrote it may have died before it was durable, so it is made so; where that fails, what hot has as well is
+    /// written again, behind it.
+    pub(super) fn adopt(&mut self, acknowledged: Position, hot: Option<Position>) {
         self.settled = self.store.end().max(acknowledged);
-        if let (Some((segment, _)), Some(hot_start)) = (self.store.last(), hot_start)
+        if let Some((segment, size)) = self.store.last()
             && self.store.disk.begin_sync(segment).and_then(PendingSync::wait).is_err()
         {
-            // Hot settles once more, into a segment of its own.
-            self.store.seal_last();
-            self.settled = hot_start.max(acknowledged);
+            let end = self.store.end();
+            self.store.seal(segment, size, end);
+            self.settled = acknowledged;
+            if let Some(hot) = hot {
+                self.store.cut(hot);
+            }
         }
     }
 
@@ -127,10 +131,6 @@ impl<D: Disk> Cold<D> {
         self.settling.is_some()
     }
 
-    pub(super) fn lose(&mut self, segment: u64) {
-        self.store.set_aside(segment);
-    }
-
     pub(super) fn acknowledge(&mut self, end: Position, now: Now) {
         self.settled = self.settled.max(end);
         let goes = self.store.would_release(end);
@@ -142,21 +142,20 @@ impl<D: Disk> Cold<D> {
             _ = self.store.write_cursor(end, None, 0);
         }
         if goes {
-            _ = self.store.release(end);
+            self.store.release(end);
             if self.state == ColdState::Full {
                 (self.state, self.until) = (ColdState::Good, None);
             }
         }
     }
 
-    /// See [`crate::spool::spool::Spool::begin_settle`]. `dropped` counts lines that had to make room.
-    #[allow(clippy::too_many_arguments, reason = "the two halves of one thing")]
+    /// See [`crate::spool::spool::Spool::begin_settle`]. `read`: where the oldest may make room, the next block to
+    /// read; it moves behind what had to go, and `dropped` counts those lines.
     pub(super) fn begin_settle(
         &mut self,
         hot: &mut Store<D>,
         now: Now,
-        drop_oldest: bool,
-        read: Position,
+        read: &mut Option<Position>,
         opened: Position,
         dropped: &mut (u64, u64),
         counters: &mut SpoolCounters,
@@ -183,7 +182,7 @@ impl<D: Disk> Cold<D> {
             if began.is_some() && self.store.rolls(header.position, size) {
                 break;
             }
-            if !self.ensure_room(self.store.cost(header.position, size), drop_oldest, read, opened, dropped) {
+            if !self.ensure_room(hot, self.store.cost(header.position, size), read, opened, dropped) {
                 (self.state, self.until) = (ColdState::Full, Some(Deadline(now.mono + RETRY)));
                 break;
             }
@@ -258,20 +257,20 @@ impl<D: Disk> Cold<D> {
     }
 
     /// Whether `cost` bytes more fit, after the oldest segments that are not on their way made room where that is allowed.
-    fn ensure_room(&mut self, cost: u64, drop_oldest: bool, read: Position, opened: Position, dropped: &mut (u64, u64)) -> bool {
-        loop {
-            if self.has_room(cost) {
-                return true;
-            }
-            let last = self.store.last().map(|(number, _)| number);
-            let oldest = self.store.segments().map(|segment| segment.number).find(|number| *number >= read.0 && Some(*number) != last);
-            let Some(oldest) = oldest.filter(|_| drop_oldest) else { return false };
-            let lines = self.store.lines_in(oldest, Position(oldest), opened);
-            if self.store.drop_segment(oldest).is_err() {
-                return false;
-            }
-            (dropped.0, dropped.1) = (dropped.0 + lines.0, dropped.1 + lines.1);
+    fn ensure_room(&mut self, hot: &mut Store<D>, cost: u64, read: &mut Option<Position>, opened: Position, dropped: &mut (u64, u64)) -> bool {
+        self.store.remove_doomed();
+        while !self.has_room(cost) {
+            let Some(read) = read else { return false };
+            let mut behind = self.store.segments().map(|segment| segment.number).skip_while(|number| *number < read.0);
+            // The last one is being written.
+            let (Some(oldest), Some(next)) = (behind.next(), behind.next()) else { return false };
+            drop(behind);
+            // What hot has of it goes with it: it is older than all that stays.
+            count_lines(hot, Some(self), *read, Position(next), opened, dropped);
+            *read = Position(next);
+            self.store.remove(oldest);
         }
+        true
     }
 
     fn has_room(&self, cost: u64) -> bool {

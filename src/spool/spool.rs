@@ -104,10 +104,22 @@ impl<D: Disk> Spool<D> {
         let segment_size = options.segment_size as u64;
         let hot = Store::open(hot, stream, segment_size, &mut repaired);
         let mut cold = cold.map(|disk| Cold::open(Store::open(disk, stream, segment_size, &mut repaired), options.cold));
-        let acknowledged = hot.cursor().acknowledged.max(cold.as_ref().map_or(Position(0), |cold| cold.store.cursor().acknowledged));
         // The cursor may be behind the data, and after a power cut before it.
-        let next = hot.free_from().max(cold.as_ref().map_or(Position(0), |cold| cold.store.free_from())).max(acknowledged);
+        let mut next = Position(hot.disk.first_free()).max(hot.end()).max(hot.cursor().acknowledged);
+        let in_hot = hot.cursor().acknowledged;
+        let mut acknowledged = if hot.start().is_some() { in_hot } else { next };
         if let Some(cold) = &mut cold {
+            let own = cold.store.cursor().acknowledged;
+            next = next.max(Position(cold.store.disk.first_free())).max(cold.store.end()).max(own);
+            // A run that could not open cold may have acknowledged beyond it.
+            let in_cold = if cold.store.covers(in_hot) { own.max(in_hot) } else { own };
+            cold.store.release(in_cold);
+            acknowledged = match (hot.start(), cold.store.start()) {
+                (None, None) => next,
+                (Some(_), None) => in_hot,
+                (None, Some(_)) => in_cold,
+                (Some(_), Some(_)) => in_hot.min(in_cold),
+            };
             cold.adopt(acknowledged, hot.start());
         }
         let mut spool = Spool {
@@ -127,16 +139,13 @@ impl<D: Disk> Spool<D> {
             packed: Vec::new(),
         };
         // What was acknowledged and not yet forgotten.
-        _ = spool.hot.release(acknowledged);
-        _ = spool.cold.as_mut().map(|cold| cold.store.release(acknowledged));
+        spool.hot.release(in_hot);
         spool
     }
 
     /// Appends a block. On `Full` nothing has changed.
     pub fn append(&mut self, block: &mut BlockBuilder, now: Now) -> Result<(), Full> {
-        let size = self.hot.used() + self.hot.cost(self.next, block.size());
-        let fits = self.hot.used() == 0 || size <= self.options.hot_size as u64;
-        if !fits && !self.make_room(now) {
+        if !self.make_room(block.size(), now) {
             if self.options.when_full != WhenFull::DropNewest || self.wants_settling(now) {
                 return Err(Full);
             }
@@ -150,18 +159,26 @@ impl<D: Disk> Spool<D> {
         Ok(())
     }
 
-    /// With `drop_oldest` and nowhere to settle to, the oldest segment that is not on its way makes room in hot.
-    fn make_room(&mut self, now: Now) -> bool {
-        if self.options.when_full != WhenFull::DropOldest || self.wants_settling(now) {
-            return false;
-        }
-        let (read, last) = (self.read.0, self.hot.last().map(|(number, _)| number));
-        let oldest = self.hot.segments().map(|segment| segment.number).find(|number| *number >= read && Some(*number) != last);
-        oldest.is_some_and(|number| {
-            let lines = self.hot.lines_in(number, Position(number), self.opened);
+    /// Whether a block of this size fits hot. With `drop_oldest` and nowhere to settle to, the oldest segments that are not on their way make room for it.
+    fn make_room(&mut self, size: usize, now: Now) -> bool {
+        self.hot.remove_doomed();
+        while self.hot.used() > 0 && self.hot.used() + self.hot.cost(self.next, size) > self.options.hot_size as u64 {
+            let is_settling = self.cold.as_ref().is_some_and(Cold::is_settling);
+            if self.options.when_full != WhenFull::DropOldest || self.wants_settling(now) || is_settling {
+                return false;
+            }
+            let (read, last) = (self.read.0, self.hot.last().map(|(number, _)| number));
+            let oldest = self.hot.segments().map(|segment| segment.number).find(|number| *number >= read && Some(*number) != last);
+            let Some(oldest) = oldest else { return false };
+            // What is in cold as well is not lost.
+            let from = self.cold.as_ref().map_or(Position(0), |cold| cold.settled).max(Position(oldest));
+            let until = self.hot.segments().map(|segment| segment.number).find(|number| *number > oldest).map_or(self.next, Position);
+            let (mut lines, opened) = ((0, 0), self.opened);
+            self.hot.each(from, until, &mut |header| add_lines(&mut lines, header, opened));
             self.count_dropped(lines);
-            self.hot.drop_segment(number).is_ok()
-        })
+            self.hot.remove(oldest);
+        }
+        true
     }
 
     fn count_dropped(&mut self, (found, own): (u64, u64)) {
@@ -173,28 +190,24 @@ impl<D: Disk> Spool<D> {
     /// The next block's header, if one is there.
     pub fn peek(&mut self) -> Option<Header> {
         loop {
-            if let Some(cold) = self.cold.as_mut().filter(|cold| cold.store.end() > self.read) {
-                let hot_start = self.hot.start();
-                match cold.store.peek(self.read, &mut self.cold_place) {
-                    Peek::Block(header) if hot_start.is_none_or(|start| header.position < start) => {
-                        self.source = Source::Cold;
-                        return Some(self.shown(header));
-                    }
-                    Peek::Damaged(segment) => {
-                        self.lose(Source::Cold, segment);
-                        continue;
-                    }
-                    _ => {}
+            let cold = self.cold.as_mut().map_or(Peek::Nothing, |cold| cold.store.peek(self.read, &mut self.cold_place));
+            let hot = self.hot.peek(self.read, &mut self.hot_place);
+            let (source, header) = match (cold, hot) {
+                (Peek::Damaged(segment, position), _) => {
+                    self.lose(Source::Cold, segment, position);
+                    continue;
                 }
-            }
-            match self.hot.peek(self.read, &mut self.hot_place) {
-                Peek::Block(header) => {
-                    self.source = Source::Hot;
-                    return Some(self.shown(header));
+                (_, Peek::Damaged(segment, position)) => {
+                    self.lose(Source::Hot, segment, position);
+                    continue;
                 }
-                Peek::Damaged(segment) => self.lose(Source::Hot, segment),
-                Peek::Nothing => return None,
-            }
+                (Peek::Block(cold), Peek::Block(hot)) if cold.position < hot.position => (Source::Cold, cold),
+                (_, Peek::Block(hot)) => (Source::Hot, hot),
+                (Peek::Block(cold), Peek::Nothing) => (Source::Cold, cold),
+                (Peek::Nothing, Peek::Nothing) => return None,
+            };
+            self.source = source;
+            return Some(self.shown(header));
         }
     }
 
@@ -226,40 +239,45 @@ impl<D: Disk> Spool<D> {
             result = Err(io::ErrorKind::InvalidData.into());
         }
         if let Err(error) = result {
-            self.lose(self.source, segment);
+            self.lose(self.source, segment, header.position);
             return Err(error);
         }
         self.read = header.position.next();
         if header.position < self.opened {
             self.counters.found += u64::from(header.lines);
         } else {
-            self.unread_lines -= u64::from(header.lines);
+            // More than there are only where lines were counted as lost that could be read after all.
+            let more = u64::from(header.lines).saturating_sub(self.unread_lines);
+            self.unread_lines -= u64::from(header.lines) - more;
+            self.counters.dropped_damaged = self.counters.dropped_damaged.saturating_sub(more);
         }
         Ok(())
     }
 
-    /// A segment that cannot be read is kept aside, and its unread lines are given up.
-    fn lose(&mut self, source: Source, segment: u64) {
-        match (source, &mut self.cold) {
-            (Source::Cold, Some(cold)) => cold.lose(segment),
-            _ => self.hot.set_aside(segment),
-        }
+    /// A segment cannot be read from `position` on: that is given up, unless the other disk has it too. What was read of it stays until it is acknowledged,
+    /// then it is kept aside.
+    fn lose(&mut self, source: Source, segment: u64, position: Position) {
         self.counters.damaged += 1;
-        let left = self.count_unread();
-        self.counters.dropped_damaged += self.unread_lines.saturating_sub(left);
-        self.unread_lines = left;
-    }
-
-    /// Lines of this run that are still to be read, counted anew.
-    fn count_unread(&mut self) -> u64 {
-        let (from, mut lines) = (self.read.max(self.opened), 0);
-        let hot_start = self.hot.start().map_or(u64::MAX, |start| start.0);
-        if let Some(cold) = &mut self.cold {
-            let numbers: Vec<u64> = cold.store.segments().map(|segment| segment.number).collect();
-            lines += numbers.into_iter().map(|number| cold.store.lines_between(number, from, Position(hot_start))).sum::<u64>();
+        match (source, &mut self.cold) {
+            (Source::Cold, Some(cold)) => {
+                cold.store.give_up(segment, position);
+                cold.store.release(self.acknowledged);
+            }
+            _ => {
+                self.hot.give_up(segment, position);
+                self.hot.release(self.acknowledged);
+            }
         }
-        let numbers: Vec<u64> = self.hot.segments().map(|segment| segment.number).collect();
-        lines + numbers.into_iter().map(|number| self.hot.lines_in(number, from, from).1).sum::<u64>()
+        let mut left = (0, 0);
+        count_lines(&mut self.hot, self.cold.as_mut(), self.read.max(self.opened), self.next, self.opened, &mut left);
+        self.counters.dropped_damaged += self.unread_lines.saturating_sub(left.1);
+        self.unread_lines = self.unread_lines.min(left.1);
+        if let Some(cold) = self.cold.as_mut().filter(|cold| !cold.is_settling())
+            && self.hot.peek(cold.settled, &mut Place::default()) == Peek::Nothing
+        {
+            // What is lost cannot settle.
+            cold.settled = self.next;
+        }
     }
 
     /// Every block before `end` has been delivered or given up.
@@ -272,7 +290,7 @@ impl<D: Disk> Spool<D> {
         self.acknowledged = end;
         // The cursor is a hint: what cannot be written costs duplicates after the next start.
         _ = self.hot.write_cursor(end, None, 0);
-        _ = self.hot.release(end);
+        self.hot.release(end);
         if let Some(cold) = &mut self.cold {
             cold.acknowledge(end, now);
         }
@@ -327,16 +345,16 @@ impl<D: Disk> Spool<D> {
                 _ = self.cold.as_mut().map(|cold| cold.settled = next);
                 None
             }
-            Peek::Damaged(_) => None,
+            Peek::Damaged(..) => None,
         }
     }
 
     /// Lines that are in hot only.
     pub fn unsettled_lines(&mut self) -> u64 {
         let settled = self.cold.as_ref().map_or(Position(0), |cold| cold.settled);
-        let numbers: Vec<u64> = self.hot.segments().map(|segment| segment.number).collect();
-        let lines = numbers.into_iter().map(|number| self.hot.lines_in(number, settled, Position(0)));
-        lines.map(|(found, own)| found + own).sum()
+        let (next, mut lines) = (self.next, 0);
+        self.hot.each(settled, next, &mut |header| lines += u64::from(header.lines));
+        lines
     }
 
     /// Whether every line is durable or acknowledged.
@@ -347,10 +365,15 @@ impl<D: Disk> Spool<D> {
     /// Copies what is in hot only to cold, as much as fits one segment, and gives what makes it durable: wait for it outside of any lock, then call
     /// [`Spool::settled`]. None when there is nothing to do, or cold cannot take it now.
     pub fn begin_settle(&mut self, now: Now) -> Option<D::Sync> {
-        let Spool { options, hot, cold, read, opened, counters, .. } = self;
-        let cold = cold.as_mut()?;
-        let mut lines = (0, 0);
-        let sync = cold.begin_settle(hot, now, options.when_full == WhenFull::DropOldest, *read, *opened, &mut lines, counters);
+        let settled = self.cold.as_ref()?.settled;
+        while let Peek::Damaged(segment, position) = self.hot.peek(settled, &mut Place::default()) {
+            self.lose(Source::Hot, segment, position);
+        }
+        let skip = (self.options.when_full == WhenFull::DropOldest).then_some(self.read);
+        let (mut skipped, mut lines) = (skip, (0, 0));
+        let (opened, hot, counters) = (self.opened, &mut self.hot, &mut self.counters);
+        let sync = self.cold.as_mut()?.begin_settle(hot, now, &mut skipped, opened, &mut lines, counters);
+        self.read = skipped.unwrap_or(self.read);
         self.count_dropped(lines);
         sync
     }
@@ -359,16 +382,16 @@ impl<D: Disk> Spool<D> {
     pub fn settled(&mut self, now: Now, result: io::Result<()>) {
         let Some(cold) = &mut self.cold else { return };
         match cold.settled(now, result) {
-            Ok(end) => _ = self.hot.release(end),
+            Ok(end) => self.hot.release(end),
             Err(_) => self.counters.cold_failures += 1,
         }
     }
 
     /// Forgets the lines of this run: whoever sent them keeps them and offers them again.
     pub fn take_back(&mut self) {
-        _ = self.hot.cut(self.opened);
+        self.hot.cut(self.opened);
         if let Some(cold) = &mut self.cold {
-            _ = cold.store.cut(self.opened);
+            cold.store.cut(self.opened);
         }
         self.unread_lines = 0;
     }
@@ -391,4 +414,31 @@ impl<D: Disk> Spool<D> {
     pub fn into_disks(self) -> (D, Option<D>) {
         (self.hot.disk, self.cold.map(|cold| cold.store.disk))
     }
+}
+
+fn add_lines(lines: &mut (u64, u64), header: &Header, opened: Position) {
+    if header.position < opened {
+        lines.0 += u64::from(header.lines);
+    } else {
+        lines.1 += u64::from(header.lines);
+    }
+}
+
+/// Adds the lines in blocks from `from` on and before `until`, in whichever disk they are: those before `opened` and those since.
+pub(super) fn count_lines<D: Disk>(
+    hot: &mut Store<D>,
+    cold: Option<&mut Cold<D>>,
+    from: Position,
+    until: Position,
+    opened: Position,
+    lines: &mut (u64, u64),
+) {
+    if let Some(cold) = cold {
+        cold.store.each(from, until, &mut |header| {
+            if !hot.contains(header.position) {
+                add_lines(lines, header, opened);
+            }
+        });
+    }
+    hot.each(from, until, &mut |header| add_lines(lines, header, opened));
 }

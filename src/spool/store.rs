@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::spool::block::{self, HEADER_SIZE, Header, Position};
 use crate::spool::cursor::{Cursor, SLOT_SIZE};
-use crate::spool::disk::Disk;
+use crate::spool::disk::{Disk, PendingSync};
 use crate::spool::segment::{self, Check, HEADER_SIZE_MAX, Stop, StreamId, Walk};
 
 /// A segment that is on the disk.
@@ -24,13 +24,18 @@ pub(super) struct Segment {
     pub(super) end: Option<Position>,
     /// Bytes that may be trusted, header included.
     pub(super) size: u64,
+    /// Bytes behind those, which could not be cut off.
+    pub(super) waste: u64,
+    /// What follows could not be read: it is set aside once nothing of it is needed any more.
+    pub(super) bad: bool,
 }
 
-/// A place in a store: the blocks of `segment` before `offset` have been passed.
+/// A place in a store: the blocks of `segment` before `offset`, which are those before `next`, have been passed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Place {
     segment: u64,
     offset: u64,
+    next: Position,
 }
 
 /// What stands at a place.
@@ -40,8 +45,8 @@ pub(super) enum Peek {
     Block(Header),
     /// No block at or behind the position.
     Nothing,
-    /// This segment cannot be read on.
-    Damaged(u64),
+    /// This segment cannot be read from this position on.
+    Damaged(u64, Position),
 }
 
 /// What opening a store found to be wrong.
@@ -68,8 +73,14 @@ pub(super) struct Store<D> {
     used: u64,
     /// Bytes in segments that are left as they are: of a later version, or of another stream with the same short name.
     stranded: u64,
+    /// Segments, and their bytes, that are forgotten and could not be removed yet.
+    doomed: Vec<(u64, u64)>,
     /// Nothing more is appended to the last segment.
     sealed: bool,
+    /// The disk told what it holds. Else nothing is written to it: it might be in the way of what is there.
+    listed: bool,
+    /// The cursor could be read, or was written anew. Before that nothing is written: what is there may call it acknowledged some day.
+    cursor_known: bool,
 }
 
 impl Place {
@@ -77,19 +88,39 @@ impl Place {
     pub(super) fn segment(&self) -> u64 {
         self.segment
     }
+
+    fn pass(&mut self, header: &Header) {
+        self.offset += header.block_size() as u64;
+        self.next = header.position.next();
+    }
 }
 
 impl<D: Disk> Store<D> {
     /// What a disk holds. `repaired` is told each segment that had to be cut or set aside.
     pub(super) fn open(mut disk: D, stream: &StreamId, segment_size: u64, repaired: &mut dyn FnMut(Repair)) -> Store<D> {
-        let found = disk.list().unwrap_or_default();
-        let segments: VecDeque<Segment> = found.iter().map(|found| Segment { number: found.segment, end: None, size: found.size }).collect();
+        let (found, listed) = disk.list().map_or((Vec::new(), false), |found| (found, true));
+        let segments: VecDeque<Segment> =
+            found.iter().map(|found| Segment { number: found.segment, end: None, size: found.size, waste: 0, bad: false }).collect();
         let used = segments.iter().map(|segment| segment.size).sum();
         let mut slots = [0; 2 * SLOT_SIZE];
         // A cursor that cannot be read is none: everything is sent again.
-        let cursor = disk.read_cursor(&mut slots).ok().and_then(|()| Cursor::decode(&slots)).unwrap_or_default();
+        let cursor_known = disk.read_cursor(&mut slots).is_ok();
+        let cursor = Cursor::decode(&slots).filter(|_| cursor_known).unwrap_or_default();
         let head = segment::header(stream);
-        let mut store = Store { disk, cursor, stream: stream.clone(), head, segment_size, segments, used, stranded: 0, sealed: false };
+        let mut store = Store {
+            disk,
+            cursor,
+            stream: stream.clone(),
+            head,
+            segment_size,
+            segments,
+            used,
+            stranded: 0,
+            doomed: Vec::new(),
+            sealed: false,
+            listed,
+            cursor_known,
+        };
         store.cut_tail(repaired);
         store
     }
@@ -118,8 +149,7 @@ impl<D: Disk> Store<D> {
             };
             match stop {
                 Stop::UnknownVersion(_) | Stop::OtherStream => {
-                    self.forget(last.number);
-                    self.stranded += last.size;
+                    self.stranded += self.forget(last.number);
                     continue;
                 }
                 // A header that is no header, or a disk that cannot be read: for a person to look at.
@@ -136,10 +166,11 @@ impl<D: Disk> Store<D> {
             }
             if end > Position(last.number) {
                 // What cannot be cut is not trusted: the next block begins a new segment.
-                self.sealed = lost > 0 && self.disk.truncate(last.number, size as usize).is_err();
-                return self.resize_last(size, end);
+                let cut = lost == 0 || self.disk.truncate(last.number, size as usize).is_ok();
+                self.sealed = !cut;
+                return self.resize_last(size, end, cut);
             }
-            _ = self.drop_segment(last.number);
+            self.remove(last.number);
         }
     }
 
@@ -150,16 +181,13 @@ impl<D: Disk> Store<D> {
         Ok((walk.next_position(), walk.valid_size(), walk.stop().cloned().unwrap_or(Stop::End)))
     }
 
-    fn resize_last(&mut self, size: u64, end: Position) {
+    /// The last segment has its first `size` bytes, and of the others nothing where they are `cut`.
+    fn resize_last(&mut self, size: u64, end: Position, cut: bool) {
         if let Some(last) = self.segments.back_mut() {
-            self.used -= last.size - size;
+            let off = last.size - size;
             (last.size, last.end) = (size, Some(end));
+            if cut { self.used -= off } else { last.waste += off }
         }
-    }
-
-    /// The first position that no segment here, set aside or not, may already have.
-    pub(super) fn free_from(&self) -> Position {
-        self.end().max(Position(self.disk.first_free()))
     }
 
     /// Behind the last block that is known to be here.
@@ -172,14 +200,14 @@ impl<D: Disk> Store<D> {
         self.segments.front().map(|first| Position(first.number))
     }
 
-    /// Bytes in segments.
+    /// Bytes in segments, and in those that could not be removed yet.
     pub(super) fn used(&self) -> u64 {
-        self.used
+        self.used + self.doomed.iter().map(|(_, size)| size).sum::<u64>()
     }
 
     /// Bytes of everything that the disk keeps for a spool, whosever it is.
     pub(super) fn occupied(&self) -> u64 {
-        self.used + self.stranded + self.disk.used_elsewhere()
+        self.used() + self.stranded + self.disk.used_elsewhere()
     }
 
     pub(super) fn segments(&self) -> impl Iterator<Item = &Segment> {
@@ -199,22 +227,17 @@ impl<D: Disk> Store<D> {
     /// Appends a whole block. On an error it is as if it had not been tried.
     pub(super) fn append(&mut self, position: Position, block: &[u8]) -> io::Result<()> {
         if self.rolls(position, block.len()) {
-            if let Err(error) = self.disk.append(position.0, &self.head) {
-                // Nobody knows how much of the header is there.
-                _ = self.disk.remove(position.0);
-                return Err(error);
-            }
-            self.segments.push_back(Segment { number: position.0, end: Some(position), size: self.head.len() as u64 });
-            self.used += self.head.len() as u64;
-            self.sealed = false;
+            self.begin_segment(position)?;
         }
         let last = self.segments.back_mut().expect("a segment was just ensured");
         if let Err(error) = self.disk.append(last.number, block) {
-            let Segment { number, size, end } = *last;
+            let Segment { number, size, end, .. } = *last;
             if end == Some(Position(number)) {
-                _ = self.drop_segment(number);
-            } else {
-                self.sealed = self.disk.truncate(number, size as usize).is_err();
+                self.remove(number);
+            } else if self.disk.truncate(number, size as usize).is_err() {
+                last.waste += block.len() as u64;
+                self.used += block.len() as u64;
+                self.sealed = true;
             }
             return Err(error);
         }
@@ -224,30 +247,63 @@ impl<D: Disk> Store<D> {
         Ok(())
     }
 
+    fn begin_segment(&mut self, position: Position) -> io::Result<()> {
+        if !self.listed {
+            return Err(io::Error::other("what it holds could not be listed"));
+        }
+        self.replace_unknown_cursor()?;
+        let size = self.head.len() as u64;
+        // Of an earlier attempt something may be left, behind which nothing could be found.
+        if self.doomed.iter().any(|(number, _)| *number == position.0) {
+            self.disk.remove(position.0)?;
+            self.doomed.retain(|(number, _)| *number != position.0);
+        }
+        if let Err(error) = self.disk.append(position.0, &self.head) {
+            // Nobody knows how much of the header is there.
+            if self.disk.remove(position.0).is_err() {
+                self.doomed.push((position.0, size));
+            }
+            return Err(error);
+        }
+        self.segments.push_back(Segment { number: position.0, end: Some(position), size, waste: 0, bad: false });
+        self.used += size;
+        self.sealed = false;
+        Ok(())
+    }
+
+    /// Writes both slots of a cursor that could not be read, durably.
+    fn replace_unknown_cursor(&mut self) -> io::Result<()> {
+        if self.cursor_known {
+            return Ok(());
+        }
+        let acknowledged = self.cursor.acknowledged;
+        self.write_cursor(acknowledged, None, 0)?;
+        self.write_cursor(acknowledged, None, 0)?;
+        self.disk.begin_sync_cursor()?.wait()?;
+        self.cursor_known = true;
+        Ok(())
+    }
+
     /// The last segment's number and size.
     pub(super) fn last(&self) -> Option<(u64, u64)> {
         self.segments.back().map(|last| (last.number, last.size))
-    }
-
-    /// Nothing more is appended to the last segment.
-    pub(super) fn seal_last(&mut self) {
-        self.sealed = true;
     }
 
     /// Nothing more is appended to the segment `number`, and nothing behind its first `size` bytes and from `end` on is trusted. One that is left with
     /// nothing goes.
     pub(super) fn seal(&mut self, number: u64, size: u64, end: Position) {
         let Some(at) = self.segments.iter().position(|segment| segment.number == number) else { return };
-        let segment = &mut self.segments[at];
-        self.used -= segment.size.saturating_sub(size);
-        (segment.size, segment.end) = (size.min(segment.size), Some(end));
         self.sealed = self.sealed || at + 1 == self.segments.len();
         if end <= Position(number) {
-            self.used -= self.segments[at].size;
-            self.segments.remove(at);
-            _ = self.disk.remove(number);
+            return self.remove(number);
+        }
+        let segment = &mut self.segments[at];
+        let off = segment.size.saturating_sub(size);
+        (segment.size, segment.end) = (segment.size - off, Some(end));
+        if off > 0 && self.disk.truncate(number, size as usize).is_err() {
+            segment.waste += off;
         } else {
-            _ = self.disk.truncate(number, size as usize);
+            self.used -= off;
         }
     }
 
@@ -259,21 +315,20 @@ impl<D: Disk> Store<D> {
             let Some(segment) = self.segments.get(at).copied() else { return Peek::Nothing };
             let until = self.segments.get(at + 1).map_or(u64::MAX, |next| next.number);
             if place.segment != segment.number || place.offset == 0 {
-                *place = Place { segment: segment.number, offset: 0 };
+                *place = Place { segment: segment.number, offset: 0, next: Position(segment.number) };
                 match self.head_size(&segment) {
                     Ok(size) => place.offset = size,
                     Err(Stop::UnknownVersion(_) | Stop::OtherStream) => {
-                        self.stranded += segment.size;
-                        self.forget(segment.number);
+                        self.stranded += self.forget(segment.number);
                         continue;
                     }
-                    Err(_) => return Peek::Damaged(segment.number),
+                    Err(_) => return Peek::Damaged(segment.number, place.next),
                 }
             }
             match self.next_in(&segment, position, until, place) {
                 Ok(Some(header)) => return Peek::Block(header),
                 Ok(None) => at += 1,
-                Err(_) => return Peek::Damaged(segment.number),
+                Err(_) => return Peek::Damaged(segment.number, place.next),
             }
         }
     }
@@ -292,6 +347,9 @@ impl<D: Disk> Store<D> {
     /// The first block of `segment` from `place` on that stands at or behind `position` and before `until`.
     fn next_in(&mut self, segment: &Segment, position: Position, until: u64, place: &mut Place) -> io::Result<Option<Header>> {
         loop {
+            if segment.end.is_some_and(|end| place.next >= end) {
+                return Ok(None);
+            }
             if place.offset + HEADER_SIZE as u64 > segment.size {
                 self.note_end(segment, until);
                 // A piece of a header where a whole one should be.
@@ -303,14 +361,14 @@ impl<D: Disk> Store<D> {
             if !header.is_possible() || header.position.0 < segment.number || place.offset + header.block_size() as u64 > segment.size {
                 return Err(io::ErrorKind::InvalidData.into());
             }
-            if header.position.0 >= until || segment.end.is_some_and(|end| header.position >= end) {
+            if header.position.0 >= until {
                 self.note_end(segment, until);
                 return Ok(None);
             }
             if header.position >= position {
                 return Ok(Some(header));
             }
-            place.offset += header.block_size() as u64;
+            place.pass(&header);
         }
     }
 
@@ -331,8 +389,13 @@ impl<D: Disk> Store<D> {
             out.truncate(start);
             return Err(error);
         }
-        place.offset += header.block_size() as u64;
+        place.pass(header);
         Ok(())
+    }
+
+    /// How far another cursor says that this is acknowledged: only where it stands within what is here. It may have been written while this was away.
+    pub(super) fn covers(&self, position: Position) -> bool {
+        self.segments.front().is_some_and(|first| first.number <= position.0) && position < self.end()
     }
 
     /// Whether `release` would forget anything.
@@ -344,73 +407,95 @@ impl<D: Disk> Store<D> {
         first.end.or_else(|| self.segments.get(1).map(|next| Position(next.number)))
     }
 
-    /// Forgets the segments at the front that end at or before `end`; how many they were.
-    pub(super) fn release(&mut self, end: Position) -> io::Result<usize> {
-        let mut released = 0;
+    /// Forgets the segments at the front that end at or before `end`.
+    pub(super) fn release(&mut self, end: Position) {
+        self.remove_doomed();
         while let Some(first) = self.segments.front().copied().filter(|_| self.would_release(end)) {
-            self.forget(first.number);
-            self.disk.remove(first.number)?;
-            released += 1;
+            if first.bad { self.set_aside(first.number) } else { self.remove(first.number) }
         }
-        Ok(released)
     }
 
-    /// Lines in the blocks of a segment from `from` on: those before `opened` and those since, as far as it can be read.
-    pub(super) fn lines_in(&mut self, number: u64, from: Position, opened: Position) -> (u64, u64) {
-        let Some(segment) = self.segments.iter().find(|segment| segment.number == number).copied() else { return (0, 0) };
-        let (mut place, mut lines) = (Place { segment: number, offset: self.head.len() as u64 }, (0, 0));
-        while let Ok(Some(header)) = self.next_in(&segment, from, u64::MAX, &mut place) {
-            if header.position < opened {
-                lines.0 += u64::from(header.lines)
-            } else {
-                lines.1 += u64::from(header.lines)
+    /// Tries again what could not be removed.
+    pub(super) fn remove_doomed(&mut self) {
+        while let Some((number, _)) = self.doomed.last().copied() {
+            if self.disk.remove(number).is_err() {
+                return;
             }
-            place.offset += header.block_size() as u64;
+            self.doomed.pop();
         }
-        lines
     }
 
-    /// Lines in the blocks of a segment from `from` on and before `until`.
-    pub(super) fn lines_between(&mut self, number: u64, from: Position, until: Position) -> u64 {
-        let (before, since) = self.lines_in(number, from, until);
-        debug_assert!(since == 0 || until.0 < u64::MAX);
-        before
+    /// Calls `each` for the header of every block from `from` on and before `until`, as far as they can be read.
+    pub(super) fn each(&mut self, from: Position, until: Position, each: &mut dyn FnMut(&Header)) {
+        let (mut place, mut position) = (Place::default(), from);
+        // What is told here is only counted; reading it for delivery finds the damage again.
+        while let Some(segment) = self.segments.iter().find(|segment| segment.end.is_none_or(|end| position < end)).copied() {
+            let first = position.max(Position(segment.number));
+            match self.peek(first, &mut place) {
+                Peek::Block(header) if header.position < until => {
+                    each(&header);
+                    position = header.position.next();
+                }
+                Peek::Block(_) | Peek::Nothing => return,
+                Peek::Damaged(number, _) => match self.segments.iter().find(|segment| segment.number > number) {
+                    Some(next) => position = Position(next.number),
+                    None => return,
+                },
+            }
+        }
+    }
+
+    /// Whether a block of this position is here, as far as segments tell.
+    pub(super) fn contains(&self, position: Position) -> bool {
+        self.segments.iter().any(|segment| segment.number <= position.0 && segment.end.is_some_and(|end| position < end))
+    }
+
+    /// The blocks of a segment from `position` on cannot be read. It stays until those before are not needed any more, then it is set aside.
+    pub(super) fn give_up(&mut self, number: u64, position: Position) {
+        let Some(at) = self.segments.iter().position(|segment| segment.number == number) else { return };
+        self.segments[at].end = Some(position.max(Position(number)));
+        self.segments[at].bad = true;
+        self.sealed = self.sealed || at + 1 == self.segments.len();
     }
 
     /// Forgets one segment and keeps it on the disk for a person to look at.
-    pub(super) fn set_aside(&mut self, number: u64) {
-        self.forget(number);
+    fn set_aside(&mut self, number: u64) {
+        let size = self.forget(number);
         if self.disk.set_aside(number).is_err() {
-            _ = self.disk.remove(number);
+            // It stays where it is, and the next start will find it.
+            self.stranded += size;
         }
     }
 
-    /// Forgets one segment.
-    pub(super) fn drop_segment(&mut self, number: u64) -> io::Result<()> {
-        self.forget(number);
-        self.disk.remove(number)
+    /// Forgets one segment and removes it, now or later.
+    pub(super) fn remove(&mut self, number: u64) {
+        let size = self.forget(number);
+        if self.disk.remove(number).is_err() {
+            self.doomed.push((number, size));
+        }
     }
 
-    fn forget(&mut self, number: u64) {
-        let Some(at) = self.segments.iter().position(|segment| segment.number == number) else { return };
+    /// Returns the bytes that it has.
+    fn forget(&mut self, number: u64) -> u64 {
+        let Some(at) = self.segments.iter().position(|segment| segment.number == number) else { return 0 };
         self.sealed = self.sealed || at + 1 == self.segments.len();
-        if let Some(segment) = self.segments.remove(at) {
-            self.used -= segment.size;
-        }
+        let size = self.segments.remove(at).map_or(0, |segment| segment.size + segment.waste);
+        self.used -= size;
+        size
     }
 
     /// Forgets all blocks from `position` on.
-    pub(super) fn cut(&mut self, position: Position) -> io::Result<()> {
+    pub(super) fn cut(&mut self, position: Position) {
         while let Some(last) = self.segments.back().copied().filter(|last| last.number >= position.0) {
-            self.drop_segment(last.number)?;
+            self.remove(last.number);
         }
-        let Some(last) = self.segments.back().copied().filter(|last| last.end.is_some_and(|end| end > position)) else { return Ok(()) };
+        let Some(last) = self.segments.back().copied().filter(|last| last.end.is_some_and(|end| end > position)) else { return };
         let mut place = Place::default();
         if let Peek::Block(_) = self.peek(position, &mut place) {
-            self.disk.truncate(last.number, place.offset as usize)?;
-            self.resize_last(place.offset, position);
+            let cut = self.disk.truncate(last.number, place.offset as usize).is_ok();
+            self.resize_last(place.offset, position, cut);
+            self.sealed = self.sealed || !cut;
         }
-        Ok(())
     }
 }
 

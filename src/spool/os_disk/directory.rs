@@ -35,7 +35,10 @@ impl Directory {
     pub(super) fn open(path: &Path, make: bool) -> Result<Directory, OpenError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let made = make && make_directory(path).map_err(|error| explain(path, "make it", error))?;
-        let fd = rustix::fs::openat(CWD, path, flags, Mode::empty()).map_err(|error| explain(path, "open it", error.into()))?;
+        let fd = rustix::fs::openat(CWD, path, flags, Mode::empty()).map_err(|error| match explain(path, "open it", error.into()) {
+            OpenError::Refused { directory, reason: Refusal::NoParent } if !make => OpenError::Refused { directory, reason: Refusal::Missing },
+            error => error,
+        })?;
         if made {
             let mode = rustix::fs::fchmod(&fd, Mode::RWXU);
             mode.map_err(|error| explain(path, "set its mode", error.into()))?;
