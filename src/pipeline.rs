@@ -189,14 +189,16 @@ impl<D: Disk> Pipeline<D> {
 
     /// What to do next. `batch` is always the same one.
     pub fn poll(&mut self, now: Now, batch: &mut Batch) -> Step {
-        if self.is_out_of_time(now) || self.is_refused_for_good() && !self.is_settling_aside() {
+        let refused = self.is_refused_for_good();
+        if self.is_out_of_time(now) || refused && self.options.deadline.is_some() {
             return Step::Closed;
         }
         if self.wants_settling(now) {
             return Step::Sync;
         }
-        if self.is_refused_for_good() {
-            return self.wait(now, None);
+        if refused {
+            // What is kept is kept before the run ends.
+            return if self.is_settling_aside() { self.wait(now, None) } else { Step::Closed };
         }
         self.fill(now, batch);
         self.note_open(batch);
@@ -388,7 +390,7 @@ impl<D: Disk> Pipeline<D> {
 
     /// Another thread makes durable what this run keeps.
     fn is_settling_aside(&self) -> bool {
-        self.options.deadline.is_none() && self.spool.cold().is_some_and(|cold| cold.is_settling())
+        self.spool.cold().is_some_and(|cold| cold.is_settling())
     }
 
     /// In strict ordering nothing joins records that failed, unless it is needed to clear them.

@@ -39,7 +39,10 @@ impl<D: Disk> Pipeline<D> {
             Some(at) if size < SIZE && since >= at => Deadline(at + INTERVAL),
             _ => Deadline(now.mono),
         };
-        let due = if self.options.sync_always || self.pressed || (self.closing.is_some() && self.options.deadline.is_none()) {
+        let due = if self.options.sync_always
+            || self.pressed
+            || ((self.closing.is_some() || self.is_refused_for_good()) && self.options.deadline.is_none())
+        {
             at_once
         } else if behind {
             Some(paced)
