@@ -99,6 +99,29 @@ fn records_that_fail_are_sent_again_and_no_other() {
     assert!(!finished.stderr.contains(SECRET_KEY));
 }
 
+#[test]
+fn what_a_killed_run_left_in_memory_is_drained_too() {
+    let (server, spool, hot) = (broken_server(), SpoolDir::new(), SpoolDir::new());
+    server.set_plan(Plan::Always(Fault::SilentBlackHole { read_body: true, stored: false }));
+    let temp = super::TempDir::new();
+    let text = format!("[spool]\ndirectory = \"{}\"\nhot = \"{}\"\n[packing]\nflush_interval = \"0s\"\n", spool.shown(), hot.shown());
+    let config = temp.file("kinegraf.toml", text).display().to_string();
+    let sent = lines::telegraf(1, 100);
+    let mut run = super::kinegraf().args(["--config", &config]).to(&server, A).stdin_open().start();
+    run.write(&lines::joined(&sent));
+    assert!(server.wait_until(Duration::from_secs(20), |counts| counts.requests > 0), "{}", run.stderr());
+    run.signal("KILL");
+    run.wait();
+    assert_eq!((spool.files(".segment").len(), hot.files(".segment").len()), (0, 1));
+    server.set_plan(Plan::Good);
+    // For whoever has it configured, and as a stranded one.
+    let stranded = super::kinegraf().args(["spool", "list", "--config", &config]).to(&server, B).run().assert_code(0);
+    assert_eq!(row(&words(&stranded), A).0[0], "100");
+    super::kinegraf().args(["spool", "drain", "--config", &config]).to(&server, B).run().assert_code(0);
+    assert_eq!(server.assert_stored(A, &sent), 0);
+    assert_eq!(hot.files(".segment").len(), 0);
+}
+
 /// Gives everything to another user where we are root. Nobody else may, and then there is nothing that could go wrong.
 fn owned_by_somebody_else(spool: &SpoolDir) -> u32 {
     let is_root = spool.path.metadata().unwrap().uid() == 0;

@@ -29,6 +29,17 @@ fn what_waits_is_listed_by_the_stream_that_it_waits_for_and_the_configured_one_c
 }
 
 #[test]
+fn the_readme_shows_the_table_as_it_is() {
+    let (spool, one) = (SpoolDir::new(), stream("one"));
+    spool.put(&one, 10, &segment_of(&one, 10, 1, now()));
+    let listed = spool.listed();
+    let head = listed.lines().nth(2).unwrap();
+    assert!(head.ends_with(" stream") && include_str!("../../README.md").contains(&format!("\n{head}\n")), "README.md lacks {head:?}");
+    let rows: Vec<&str> = include_str!("../../README.md").lines().filter(|line| line.ends_with("ed)") && line.starts_with("   ")).collect();
+    assert!(rows.len() == 2 && rows.iter().all(|row| row.find("telem") == head.find("stream")), "{rows:?}");
+}
+
+#[test]
 fn list_and_export_change_nothing() {
     let (server, spool) = (broken_server(), SpoolDir::new());
     spool.backlog(&server, A, 1, 300);
