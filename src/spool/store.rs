@@ -125,6 +125,11 @@ impl<D: Disk> Store<D> {
         store
     }
 
+    /// Whose segments these are.
+    pub(super) fn stream(&self) -> &StreamId {
+        &self.stream
+    }
+
     /// The cursor as it was read or written last.
     pub(super) fn cursor(&self) -> &Cursor {
         &self.cursor
