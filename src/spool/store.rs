@@ -215,7 +215,7 @@ impl<D: Disk> Store<D> {
         self.used() + self.stranded + self.disk.used_elsewhere()
     }
 
-    pub(super) fn segments(&self) -> impl Iterator<Item = &Segment> {
+    pub(super) fn segments(&self) -> impl DoubleEndedIterator<Item = &Segment> {
         self.segments.iter()
     }
 
