@@ -12,6 +12,7 @@
 use std::io;
 use std::time::Duration;
 
+use crate::limits::BLOCK_SIZE;
 use crate::planted;
 use crate::planted::Bug;
 use crate::spool::block::{CODEC_DEFLATE, Position};
@@ -150,7 +151,7 @@ impl<D: Disk> Cold<D> {
         }
         if goes {
             self.store.release(end);
-            if self.state == ColdState::Full {
+            if self.state == ColdState::Full && self.has_room(BLOCK_SIZE as u64, 0) {
                 (self.state, self.until) = (ColdState::Good, None);
             }
         }
@@ -257,8 +258,7 @@ impl<D: Disk> Cold<D> {
     }
 
     fn failed(&mut self, now: Now, error: &io::Error, counters: &mut SpoolCounters) {
-        use io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
-        let full = matches!(error.kind(), StorageFull | QuotaExceeded | ReadOnlyFilesystem);
+        let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
         self.state = if full { ColdState::Full } else { ColdState::Failed(error.to_string()) };
         self.until = Some(Deadline(now.mono + RETRY));
         counters.cold_failures += 1;
@@ -267,8 +267,13 @@ impl<D: Disk> Cold<D> {
     /// Whether `cost` bytes more fit, after the oldest segments that are not on their way made room where that is allowed.
     fn ensure_room(&mut self, hot: &mut Store<D>, cost: u64, read: &mut Option<Position>, opened: Position, dropped: &mut Dropped) -> bool {
         self.store.remove_doomed();
-        while !self.has_room(cost) {
+        while !self.has_room(cost, 0) {
             let Some(read) = read else { return false };
+            // Who fills the file system beside us does not get what waits here as well: nothing goes unless that makes room.
+            let droppable = self.store.segments().rev().skip(1).take_while(|segment| segment.number >= read.0);
+            if !self.has_room(cost, droppable.map(|segment| segment.size).sum()) {
+                return false;
+            }
             let mut behind = self.store.segments().map(|segment| segment.number).skip_while(|number| *number < read.0);
             // The last one is being written.
             let (Some(oldest), Some(next)) = (behind.next(), behind.next()) else { return false };
@@ -281,10 +286,11 @@ impl<D: Disk> Cold<D> {
         true
     }
 
-    fn has_room(&self, cost: u64) -> bool {
-        let within = self.store.occupied() + cost <= self.options.size;
+    /// Whether `cost` bytes more fit once `freed` bytes have gone.
+    fn has_room(&self, cost: u64, freed: u64) -> bool {
+        let within = (self.store.occupied() + cost).saturating_sub(freed) <= self.options.size;
         let free = match self.store.disk.free() {
-            Ok(Some(free)) => free.available.saturating_sub(cost) >= free.total / 100 * u64::from(self.options.min_free),
+            Ok(Some(free)) => (free.available + freed).saturating_sub(cost) >= free.total / 100 * u64::from(self.options.min_free),
             // Nobody can say: the write will.
             Ok(None) | Err(_) => true,
         };
