@@ -452,10 +452,8 @@ impl<D: Disk> Spool<D> {
     /// Forgets the lines of this run: whoever sent them keeps them and offers them again.
     pub fn take_back(&mut self) {
         self.hot.cut(self.opened);
-        if let Some(cold) = &mut self.cold {
-            if !planted::is(Bug::KeepsWhatItHandsBack) {
-                cold.store.cut(self.opened);
-            }
+        if let Some(cold) = self.cold.as_mut().filter(|_| !planted::is(Bug::KeepsWhatItHandsBack)) {
+            cold.store.cut(self.opened);
         }
         self.unread_lines = 0;
     }
