@@ -111,6 +111,7 @@ fn ours(sample: &[u8], repeats: usize, pack: Pack) -> Duration {
         log: Log::stderr(config.log.level, Hold::No),
         signals: Signals::none().expect("a socket pair"),
         status: false,
+        backlog: None,
         disks: Disks::in_memory(&config),
     };
     let start = Instant::now();

@@ -78,7 +78,14 @@ fn ship(lines: &str, url: &str) -> Result<Summary, Box<dyn Error>> {
     let destination = config.destination.clone().ok_or("a destination was given")?;
     let sender = Sender::new(&config, destination, environment, clock)?;
     let input = Input { reader: Box::new(Cursor::new(lines.to_owned().into_bytes())), kind: InputKind::RegularFile };
-    let run = Run { clock, log: Log::stderr(config.log.level, Hold::No), signals: Signals::none()?, status: false, disks: Disks::in_memory(&config) };
+    let run = Run {
+        clock,
+        log: Log::stderr(config.log.level, Hold::No),
+        signals: Signals::none()?,
+        status: false,
+        disks: Disks::in_memory(&config),
+        backlog: None,
+    };
     Ok(daemon::run(&config, input, Output::Kinesis(Box::new(sender)), run)?)
 }
 

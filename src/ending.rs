@@ -57,6 +57,8 @@ pub struct Ending {
     pub kept: u64,
     /// They are left to the sender, which offers them again.
     pub handed_back: bool,
+    /// What is wrong with the spool.
+    pub spool: Option<String>,
 }
 
 impl Ending {
@@ -80,7 +82,10 @@ impl Ending {
             Cause::Delivered | Cause::Kept | Cause::Unwanted => return String::new(),
             Cause::Refused(failure) => refused(failure, destination),
             Cause::Undelivered { eof, failure, in_flight } => {
-                let left = self.undelivered(*eof);
+                let mut left = self.undelivered(*eof);
+                if let Some(spool) = self.spool.as_ref().filter(|_| self.waiting > 0) {
+                    left = format!("{left}; {spool}");
+                }
                 match failure {
                     Some(failure) => format!("{left}; last answer of {}: {failure}", place(destination)),
                     None if *in_flight => format!("{left}; no answer yet of {}", place(destination)),

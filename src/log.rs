@@ -12,11 +12,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::config::Level;
+use crate::config::value::ascii_line;
 use crate::ending::ascii;
 use crate::limits::{FIRST_LINE_SIZE_MAX, HELD_BACK_SIZE};
 use crate::time::Now;
 
 const PREFIX: &str = "kinegraf: ";
+
+/// What a program has to say that ends before it has a log: `reason`, which may be several lines. Where its first line is more than Telegraf shows, or not
+/// ASCII, one that Telegraf shows stands before it.
+pub fn failure(reason: &str) -> String {
+    let first = reason.lines().next().unwrap_or_default();
+    let shown = ascii_line(first, FIRST_LINE_SIZE_MAX - PREFIX.len());
+    if shown == first { format!("{PREFIX}{reason}\n") } else { format!("{PREFIX}{shown}\n{reason}\n") }
+}
 
 /// How long diagnostics are held back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +96,15 @@ impl Log {
         let mut inner = self.lock();
         inner.status_shown = true;
         _ = inner.out.write_all(format!("\r{PREFIX}{message}\x1b[K").as_bytes());
+    }
+
+    /// Takes the status line away, before something is printed elsewhere on the same terminal.
+    pub fn clear(&self) {
+        let mut inner = self.lock();
+        if inner.status_shown {
+            inner.clear_status();
+            _ = inner.out.flush();
+        }
     }
 
     /// Lets go of what was held back, if its time has come.

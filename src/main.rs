@@ -1,18 +1,21 @@
 //! The program: arguments and environment in, an exit code out. The only place where the process ends.
 
-use std::io::{IsTerminal, Read, Write};
+use std::io::{BufWriter, IsTerminal, Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use kinegraf::cli::{self, Command, MigrateOptions, Options};
+use kinegraf::cli::{self, Command, MigrateOptions, Options, SpoolAction, SpoolOptions};
 use kinegraf::commands::migrate;
+use kinegraf::commands::spool::drain::{self, Drain, DrainOptions};
+use kinegraf::commands::spool::export::{self, ExportOptions};
+use kinegraf::commands::spool::{Failure, list};
 use kinegraf::config::{self, Config, DirectoryEntry, Environment, Files, Level};
 use kinegraf::daemon::{self, Output, Run, Signals, disks};
 use kinegraf::ending;
 use kinegraf::input::stdin;
 use kinegraf::limits::FILE_SIZE_MAX;
-use kinegraf::log::{Hold, Log};
+use kinegraf::log::{self, Hold, Log};
 use kinegraf::sender::Sender;
 use kinegraf::spool::os_disk::OpenError;
 use kinegraf::time::Clock;
@@ -23,14 +26,19 @@ const FILES: Files<'static> = Files { read: &read_file, list: &list_directory };
 /// Diagnostics of a run without `--deadline` are held back this long, so that an early end shows its reason first.
 const HELD_BACK: Duration = Duration::from_secs(5);
 
+/// Bytes of lines that are written together.
+const EXPORT_BUFFER_SIZE: usize = 64 << 10;
+
 fn main() -> ExitCode {
     let clock = Clock::new();
     match cli::parse(std::env::args_os().skip(1)) {
         Ok(Command::Help) => print(&cli::help()),
+        Ok(Command::SpoolHelp(command)) => print(&cli::spool_help(command)),
         Ok(Command::MigrateHelp) => print(&cli::migrate_help()),
         Ok(Command::Version) => print(&format!("{}\n", cli::version())),
         Ok(Command::Run(options)) => run(&options, clock),
         Ok(Command::Migrate(options)) => migrate(&options),
+        Ok(Command::Spool(options)) => spool(&options, clock),
         Err(error) => fail(ending::USAGE, &error.to_string()),
     }
 }
@@ -56,7 +64,7 @@ fn run(options: &Options, clock: Clock) -> ExitCode {
     // Not over the lines that somebody types.
     let status = std::io::stderr().is_terminal() && !std::io::stdin().is_terminal() && config.log.level == Level::Warn;
     let finished = stdin::open().and_then(|input| {
-        let run = Run { clock, log: log.clone(), signals: Signals::listen()?, status, disks };
+        let run = Run { clock, log: log.clone(), signals: Signals::listen()?, status, disks, backlog: None };
         daemon::run(&config, input, output, run)
     });
     let summary = match finished {
@@ -87,6 +95,39 @@ fn migrate(options: &MigrateOptions) -> ExitCode {
     }
 }
 
+fn spool(options: &SpoolOptions, clock: Clock) -> ExitCode {
+    let environment = Environment::from_process();
+    let config = match config::load(&options.run, &environment, FILES) {
+        Ok(config) => config,
+        Err(error) => return fail(error.exit_code(), &error.to_string()),
+    };
+    // A drain may take hours and says meanwhile how it goes.
+    let hold = if matches!(options.action, SpoolAction::Drain { .. }) { Hold::Until(HELD_BACK) } else { Hold::ToTheEnd };
+    let log = Log::stderr(config.log.level, hold);
+    config.notes.iter().for_each(|note| log.warn(format_args!("{note}")));
+    let finished = match &options.action {
+        SpoolAction::List { json } => list::run(&config, &environment, *json, clock.now(), &mut std::io::stdout()),
+        SpoolAction::Export { files, destination, all } => {
+            let options = ExportOptions { files, destination: destination.as_deref(), all: *all };
+            export::run(&config, &environment, options, &log, &mut BufWriter::with_capacity(EXPORT_BUFFER_SIZE, std::io::stdout()))
+        }
+        SpoolAction::Drain { destination, to_configured, give_up_after } => {
+            let options = DrainOptions { destination: destination.as_deref(), to_configured: *to_configured, give_up_after: *give_up_after };
+            drain(options, &config, &environment, clock, &log)
+        }
+    };
+    let (code, reason) = finished.map_or_else(|failure| (failure.code, failure.reason), |()| (0, String::new()));
+    log.end(&reason);
+    ExitCode::from(code)
+}
+
+fn drain(options: DrainOptions<'_>, config: &Config, environment: &Environment, clock: Clock, log: &Log) -> Result<(), Failure> {
+    let bar = std::io::stderr().is_terminal() && config.log.level == Level::Warn;
+    let cannot = |error: std::io::Error| Failure { code: ending::IO, reason: format!("signals cannot be listened to: {error}") };
+    let drain = Drain { config, environment, clock, log, signals: Signals::listen().map_err(cannot)?, bar };
+    drain::run(&drain, options, &mut std::io::stdout())
+}
+
 fn output(config: &Config, environment: Environment, clock: Clock) -> Result<Output, String> {
     match &config.destination {
         Some(destination) if !config.dry_run => {
@@ -103,11 +144,18 @@ fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Files and directories. A pipe or a device is neither: whoever opened it to look for something might wait for ever.
 fn list_directory(path: &Path) -> std::io::Result<Vec<DirectoryEntry>> {
-    let entry = |entry: std::io::Result<std::fs::DirEntry>| {
-        entry.and_then(|entry| Ok(DirectoryEntry { path: entry.path(), is_directory: entry.file_type()?.is_dir() }))
-    };
-    std::fs::read_dir(path)?.map(entry).collect()
+    let mut entries = Vec::new();
+    for entry in std::fs::read_dir(path)? {
+        let entry = entry?;
+        let (path, is_directory) = (entry.path(), entry.file_type()?.is_dir());
+        // A link to nowhere is kept: reading it says so.
+        if is_directory || std::fs::metadata(&path).map_or(true, |target| target.is_file()) {
+            entries.push(DirectoryEntry { path, is_directory });
+        }
+    }
+    Ok(entries)
 }
 
 fn print(text: &str) -> ExitCode {
@@ -119,6 +167,6 @@ fn print(text: &str) -> ExitCode {
 
 fn fail(code: u8, reason: &str) -> ExitCode {
     // A closed stderr changes nothing about the exit code.
-    _ = std::io::stderr().write_all(format!("kinegraf: {reason}\n").as_bytes());
+    _ = std::io::stderr().write_all(log::failure(reason).as_bytes());
     ExitCode::from(code)
 }

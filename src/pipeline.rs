@@ -32,6 +32,7 @@ use crate::planted::Bug;
 use crate::random::Random;
 use crate::record::packer::Packer;
 use crate::spool::block::BlockBuilder;
+use crate::spool::cold::ColdState;
 use crate::spool::disk::Disk;
 use crate::spool::spool::{Full, Spool};
 use crate::time::{Deadline, Now, Skew};
@@ -190,14 +191,16 @@ impl<D: Disk> Pipeline<D> {
 
     /// What to do next. `batch` is always the same one.
     pub fn poll(&mut self, now: Now, batch: &mut Batch) -> Step {
-        if self.is_out_of_time(now) || self.is_refused_for_good() && !self.is_settling_aside() {
+        let refused = self.is_refused_for_good();
+        if self.is_out_of_time(now) || refused && self.options.deadline.is_some() {
             return Step::Closed;
         }
         if self.wants_settling(now) {
             return Step::Sync;
         }
-        if self.is_refused_for_good() {
-            return self.wait(now, None);
+        if refused {
+            // What is kept is kept before the run ends.
+            return if self.is_settling_aside() { self.wait(now, None) } else { Step::Closed };
         }
         self.fill(now, batch);
         self.note_open(batch);
@@ -305,7 +308,7 @@ impl<D: Disk> Pipeline<D> {
             None => Cause::Undelivered { eof, failure: self.failure().cloned(), in_flight: self.in_flight },
         };
         let failed = !matches!(cause, Cause::Delivered | Cause::Kept);
-        let mut ending = Ending { cause, waiting, kept: 0, handed_back: offered_again };
+        let mut ending = Ending { cause, waiting, kept: 0, handed_back: offered_again, spool: self.spool_trouble() };
         if failed && offered_again {
             // Older lines stay.
             let own = self.own_waiting().min(waiting);
@@ -316,7 +319,9 @@ impl<D: Disk> Pipeline<D> {
             (ending.waiting, ending.kept) = (0, waiting);
         } else {
             // Without a cold disk, or while it fails: what survives the process is not promised.
-            self.counters.dropped_at_end += waiting;
+            let lost = if self.spool.cold().is_some() { self.spool.unsettled_lines().min(waiting) } else { waiting };
+            self.counters.dropped_at_end += lost;
+            (ending.waiting, ending.kept) = (lost, waiting - lost);
         }
         self.kept = Some(ending.kept);
         // Who is refused is asked anew by each run.
@@ -324,6 +329,15 @@ impl<D: Disk> Pipeline<D> {
         let left = backoff.or(self.left_alone.filter(|until| !until.passed(now)));
         self.spool.close(left.map(|until| now.wall + until.left(now)));
         ending
+    }
+
+    /// Why the cold disk does not take what is to be kept.
+    fn spool_trouble(&self) -> Option<String> {
+        match self.spool.cold()?.state() {
+            ColdState::Good => None,
+            ColdState::Full => Some("the spool is full".to_owned()),
+            ColdState::Failed(error) => Some(format!("writing to the spool failed: {error}")),
+        }
     }
 
     /// Lines of this run that are neither delivered nor given up. A record that holds older lines as well counts as older.
@@ -379,7 +393,7 @@ impl<D: Disk> Pipeline<D> {
 
     /// Another thread makes durable what this run keeps.
     fn is_settling_aside(&self) -> bool {
-        self.options.deadline.is_none() && self.spool.cold().is_some_and(|cold| cold.is_settling())
+        self.spool.cold().is_some_and(|cold| cold.is_settling())
     }
 
     /// In strict ordering nothing joins records that failed, unless it is needed to clear them.
@@ -416,7 +430,7 @@ impl<D: Disk> Pipeline<D> {
 }
 
 /// A refusal that ends a run: only a person can mend it.
-fn is_refusal(class: Class) -> bool {
+pub fn is_refusal(class: Class) -> bool {
     class.is_refusal() || matches!(class, Class::Invalid | Class::TooLarge)
 }
 

@@ -9,7 +9,8 @@ use super::{UsageError, error, show};
 use crate::config::near;
 
 /// A row of a command's table of options.
-pub(super) struct Flag<A: 'static> {
+#[derive(Clone, Copy)]
+pub(super) struct Flag<A> {
     /// As it is written, `-v` where there is no long form.
     pub(super) name: &'static str,
     /// The other way to write it.
@@ -28,6 +29,11 @@ pub(super) const fn flag<A>(name: &'static str, short: Option<char>, value: &'st
 }
 
 impl<A> Flag<A> {
+    /// The same option in the table of another command.
+    pub(super) fn with<B>(self, action: impl FnOnce(A) -> B) -> Flag<B> {
+        Flag { name: self.name, short: self.short, value: self.value, action: action(self.action), doc: self.doc, repeats: self.repeats }
+    }
+
     /// Its line of the help text, without a default.
     pub(super) fn help(&self) -> String {
         let short = self.short.map_or("    ".to_owned(), |short| format!("-{short}, "));
@@ -38,26 +44,26 @@ impl<A> Flag<A> {
 }
 
 /// What stands next.
-pub(super) enum Argument<A: 'static> {
+pub(super) enum Argument<A> {
     /// An option with its value, which is empty where it takes none.
-    Flag(&'static Flag<A>, OsString),
+    Flag(Flag<A>, OsString),
     /// No option.
     Word(OsString),
 }
 
 /// The arguments that are left.
-pub(super) struct Arguments<I: Iterator<Item = OsString>, A: 'static> {
+pub(super) struct Arguments<I: Iterator<Item = OsString>, A> {
     rest: Peekable<I>,
-    flags: &'static [Flag<A>],
+    flags: Vec<Flag<A>>,
     seen: Vec<&'static str>,
     /// What is left of `-abc`, and how many of its options were taken.
     cluster: Option<(OsString, usize)>,
     words_only: bool,
 }
 
-impl<I: Iterator<Item = OsString>, A> Arguments<I, A> {
-    pub(super) fn new(rest: Peekable<I>, flags: &'static [Flag<A>]) -> Arguments<I, A> {
-        Arguments { rest, flags, seen: Vec::new(), cluster: None, words_only: false }
+impl<I: Iterator<Item = OsString>, A: Copy> Arguments<I, A> {
+    pub(super) fn new(rest: Peekable<I>, flags: &[Flag<A>]) -> Arguments<I, A> {
+        Arguments { rest, flags: flags.to_vec(), seen: Vec::new(), cluster: None, words_only: false }
     }
 
     /// The next option or word; None at the end.
@@ -95,7 +101,7 @@ impl<I: Iterator<Item = OsString>, A> Arguments<I, A> {
             Some(at) => (&bytes[..at], Some(OsStr::from_bytes(&bytes[at + 1..]))),
             None => (bytes, None),
         };
-        let Some(flag) = self.flags.iter().find(|flag| flag.name.as_bytes() == name) else {
+        let Some(flag) = self.flags.iter().copied().find(|flag| flag.name.as_bytes() == name) else {
             let name = String::from_utf8_lossy(name);
             let hint = self.near(name.trim_start_matches('-')).map_or(String::new(), |near| format!(", did you mean --{near}?"));
             return Err(error(format!("unknown option {}{hint}", show(&name))));
@@ -104,14 +110,14 @@ impl<I: Iterator<Item = OsString>, A> Arguments<I, A> {
             (true, Some(_)) => Err(error(format!("{} takes no value", flag.name))),
             (true, None) => Ok(Argument::Flag(flag, OsString::new())),
             (false, Some(value)) => Ok(Argument::Flag(flag, value.to_owned())),
-            (false, None) => self.value(flag).map(|value| Argument::Flag(flag, value)),
+            (false, None) => self.value(&flag).map(|value| Argument::Flag(flag, value)),
         }
     }
 
     /// The option at `at` of a cluster.
     fn short(&mut self, cluster: OsString, at: usize) -> Result<Argument<A>, UsageError> {
         let bytes = cluster.as_bytes();
-        let Some(flag) = self.flags.iter().find(|flag| flag.short == Some(char::from(bytes[at]))) else {
+        let Some(flag) = self.flags.iter().copied().find(|flag| flag.short == Some(char::from(bytes[at]))) else {
             // One dash instead of two is the likely mistake.
             let word = String::from_utf8_lossy(bytes).into_owned();
             let name = word.split('=').next().unwrap_or_default().trim_start_matches('-');
@@ -129,7 +135,7 @@ impl<I: Iterator<Item = OsString>, A> Arguments<I, A> {
             return Ok(Argument::Flag(flag, OsString::new()));
         }
         let value = match attached {
-            [] => self.value(flag)?,
+            [] => self.value(&flag)?,
             [b'=', value @ ..] => OsStr::from_bytes(value).to_owned(),
             value => OsStr::from_bytes(value).to_owned(),
         };
@@ -138,7 +144,7 @@ impl<I: Iterator<Item = OsString>, A> Arguments<I, A> {
 
     /// The next argument, unless it is an option itself.
     fn value(&mut self, flag: &Flag<A>) -> Result<OsString, UsageError> {
-        let flags = self.flags;
+        let flags = &self.flags;
         let is_option = |argument: &OsString| {
             let name = argument.as_bytes().split(|b| *b == b'=').next().unwrap_or_default();
             name == b"--" || flags.iter().any(|flag| flag.name.as_bytes() == name || flag.short.is_some_and(|short| name == [b'-', short as u8]))

@@ -90,6 +90,9 @@ pub(super) fn parse<I: Iterator<Item = OsString>>(arguments: Peekable<I>) -> Res
                 Action::Version => return Ok(Command::Version),
                 Action::Write => write = true,
                 Action::Pairing => pairing = pairing_of(&value)?,
+                Action::Output if value == "-" => {
+                    return Err(error("--output is '-', must name a file: it may hold secrets, which are never printed".into()));
+                }
                 Action::Output if Path::new(&value).file_name().is_none() => return Err(error("--output names no file".into())),
                 Action::Output => output = PathBuf::from(value),
             },

@@ -5,6 +5,7 @@
 mod arguments;
 mod migrate;
 mod run;
+mod spool;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -15,6 +16,7 @@ use crate::limits;
 
 pub use migrate::{MigrateOptions, Pairing};
 pub use run::Options;
+pub use spool::{SpoolAction, SpoolCommand, SpoolOptions};
 
 /// What the arguments ask for.
 #[derive(Clone, Debug)]
@@ -23,18 +25,23 @@ pub enum Command {
     Run(Options),
     /// Take a section of Telegraf over.
     Migrate(MigrateOptions),
+    /// Look into a spool, or empty it.
+    Spool(SpoolOptions),
     /// Print [`help`] on stdout.
     Help,
     /// Print [`migrate_help`] on stdout.
     MigrateHelp,
+    /// Print [`spool_help`] on stdout.
+    SpoolHelp(Option<SpoolCommand>),
     /// Print [`version`] on stdout.
     Version,
 }
 
 /// Every command and what it does, in the order of the help text. The first is meant where none is named.
-const COMMANDS: [(&str, &str); 2] = [
+const COMMANDS: [(&str, &str); 3] = [
     ("run", "read lines, write records; meant where no command is named"),
     ("migrate", "take over Telegraf's [[outputs.kinesis]]; has --help of its own"),
+    ("spool list|drain|export", "what waits in a spool directory; each has --help of its own"),
 ];
 
 /// Arguments that cannot be followed; exit code 64. The first line of its text is the whole reason.
@@ -74,6 +81,11 @@ pub fn migrate_help() -> String {
     migrate::help()
 }
 
+/// The help text of `spool`, or of one of its commands; lines of at most 100 characters.
+pub fn spool_help(command: Option<SpoolCommand>) -> String {
+    spool::help(command)
+}
+
 /// Reads the arguments that follow the program's name: `kinegraf [COMMAND] [OPTIONS]`.
 ///
 /// # Errors
@@ -83,18 +95,26 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
     if arguments.next_if(|first| first == "migrate").is_some() {
         return migrate::parse(arguments).map_err(|error| UsageError { help: "kinegraf migrate --help", ..error });
     }
+    if arguments.next_if(|first| first == "spool").is_some() {
+        return spool::parse(arguments);
+    }
     let named = arguments.next_if(|first| first == "run").is_some();
     run::parse(arguments, named)
 }
 
 /// What to say of a word where a command may stand.
 fn unknown_command(word: &str) -> UsageError {
-    let names: Vec<&str> = COMMANDS.iter().map(|(name, _)| *name).collect();
-    let hint = match near::nearest(word, names.iter().copied()) {
-        Some(near) => format!("did you mean {near}?"),
-        None => format!("the commands are {}", names.join(" and ")),
-    };
-    error(format!("unknown command {}, {hint}", show(word)))
+    let names: Vec<&str> = COMMANDS.iter().filter_map(|(name, _)| name.split(' ').next()).collect();
+    error(format!("unknown command {}, {}", show(word), hint(word, &names)))
+}
+
+/// The command that was perhaps meant, or all there are.
+fn hint(word: &str, names: &[&str]) -> String {
+    match (near::nearest(word, names.iter().copied()), names) {
+        (Some(near), _) => format!("did you mean {near}?"),
+        (None, [first @ .., last]) => format!("the commands are {} and {last}", first.join(", ")),
+        (None, []) => String::new(),
+    }
 }
 
 fn error(reason: String) -> UsageError {

@@ -16,13 +16,15 @@ pub struct Options {
     pub config: Option<PathBuf>,
     /// Records go to stdout as JSON.
     pub dry_run: bool,
+    /// A stream need not be named: a command that looks into the spool finds streams there.
+    pub(crate) destination_optional: bool,
     /// Key, value, and the option that gave it.
     pub(crate) settings: Vec<(Id, Value, &'static str)>,
 }
 
 /// What an option does.
 #[derive(Clone, Copy)]
-enum Action {
+pub(super) enum Action {
     Config,
     Key(Id),
     Format,
@@ -36,7 +38,7 @@ enum Action {
 
 /// Every option, in the order of the help text.
 #[rustfmt::skip]
-const FLAGS: [Flag<Action>; 19] = [
+pub(super) const FLAGS: [Flag<Action>; 19] = [
     flag("--config", Some('c'), "PATH", Action::Config, "a file of ours, or Telegraf's; else KINEGRAF_CONFIG, else none"),
     flag("--stream", None, "NAME", Action::Key(Id::Streamname), "name of the Kinesis data stream"),
     flag("--region", None, "REGION", Action::Key(Id::Region), "its region; else AWS_REGION"),
@@ -66,15 +68,7 @@ pub(super) fn help(commands: &[(&str, &str)]) -> String {
     );
     commands.iter().for_each(|(name, doc)| out.push_str(&format!("  {name:<29} {doc}\n")));
     out.push_str("\noptions of run:\n");
-    for flag in &FLAGS {
-        let default = match flag.action {
-            Action::Key(id) => id.key().default_value().map(|_| id.key().default_text()),
-            Action::Format => Some(Id::DataFormat.key().default_text()),
-            _ => None,
-        };
-        let default = default.map_or(String::new(), |default| format!(" (default: {default})"));
-        out.push_str(&format!("{}{default}\n", flag.help()));
-    }
+    FLAGS.iter().for_each(|flag| out.push_str(&line_of(flag)));
     out.push_str(
         "\nTIME is a number with ms, s, m, h or d: 500ms, 10s, 1h30m. Every other setting is a key of the file.\n\
          exit codes: 0 all lines are stored, 1 no such stream, 64 usage, 74 input or output error,\n\
@@ -83,17 +77,27 @@ pub(super) fn help(commands: &[(&str, &str)]) -> String {
     out
 }
 
+/// An option's line of a help text.
+pub(super) fn line_of(flag: &Flag<Action>) -> String {
+    let default = match flag.action {
+        Action::Key(id) => id.key().default_value().map(|_| id.key().default_text()),
+        Action::Format => Some(Id::DataFormat.key().default_text()),
+        _ => None,
+    };
+    format!("{}{}\n", flag.help(), default.map_or(String::new(), |default| format!(" (default: {default})")))
+}
+
 /// Reads what follows `run`; `named` tells whether that word was there.
 pub(super) fn parse<I: Iterator<Item = OsString>>(arguments: Peekable<I>, named: bool) -> Result<Command, UsageError> {
     let mut arguments = Arguments::new(arguments, &FLAGS);
-    let mut parser = Parser { options: Options::default(), verbose: 0, quiet: false };
+    let mut parser = Parser::default();
     let mut first = !named;
     while let Some(argument) = arguments.next()? {
         match argument {
             Argument::Word(word) if first => return Err(unknown_command(&word.to_string_lossy())),
             Argument::Word(word) => return Err(error(format!("unexpected argument {}", show(&word.to_string_lossy())))),
             Argument::Flag(flag, value) => {
-                if let Some(command) = parser.apply(flag, &value)? {
+                if let Some(command) = parser.apply(&flag, &value)? {
                     return Ok(command);
                 }
             }
@@ -103,14 +107,17 @@ pub(super) fn parse<I: Iterator<Item = OsString>>(arguments: Peekable<I>, named:
     parser.finish().map(Command::Run)
 }
 
-struct Parser {
+/// Collects options into [`Options`].
+#[derive(Default)]
+pub(super) struct Parser {
     options: Options,
     verbose: u8,
     quiet: bool,
 }
 
 impl Parser {
-    fn apply(&mut self, flag: &'static Flag<Action>, value: &OsStr) -> Result<Option<Command>, UsageError> {
+    /// Takes an option; the command where it asks for another one than that.
+    pub(super) fn apply(&mut self, flag: &Flag<Action>, value: &OsStr) -> Result<Option<Command>, UsageError> {
         match flag.action {
             Action::Help => return Ok(Some(Command::Help)),
             Action::Version => return Ok(Some(Command::Version)),
@@ -178,7 +185,8 @@ impl Parser {
         Ok(())
     }
 
-    fn finish(mut self) -> Result<Options, UsageError> {
+    /// All that was taken, checked.
+    pub(super) fn finish(mut self) -> Result<Options, UsageError> {
         if self.quiet && self.verbose > 0 {
             return Err(error("-v and -q contradict each other".into()));
         }

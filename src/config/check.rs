@@ -102,8 +102,8 @@ pub(super) fn spool(settings: &Settings, report: &mut Report<'_>) {
     }
 }
 
-/// Where records go; None with a mistake, or for a dry run.
-pub(super) fn destination(document: &Document, settings: &Settings, dry_run: bool, report: &mut Report<'_>) -> Option<Destination> {
+/// Where records go; None with a mistake, or where nothing is named and `nowhere` is right too.
+pub(super) fn destination(document: &Document, settings: &Settings, nowhere: bool, report: &mut Report<'_>) -> Option<Destination> {
     let (region, stream) = (settings.text(Id::Region), settings.text(Id::Streamname));
     let url = settings.text(Id::EndpointUrl).and_then(|url| endpoint::check_url(url).ok());
     if let Some(region) =
@@ -122,10 +122,13 @@ pub(super) fn destination(document: &Document, settings: &Settings, dry_run: boo
         && !settings.is_wrong(Id::AllowPlainHttp)
         && !document.broken
     {
-        let message = "is plain http to another host, must be https unless network.allow_plain_http is true";
+        let message = match document.telegraf {
+            Some(_) => "is plain http to another host, must be https; kinegraf migrate FILE makes a file of kinegraf's own, which can allow it",
+            None => "is plain http to another host, must be https unless network.allow_plain_http is true",
+        };
         report.push(settings.place(Id::EndpointUrl), format!("{} {message}", settings.subject(Id::EndpointUrl)));
     }
-    if !dry_run && !document.broken {
+    if !nowhere && !document.broken {
         let in_file = if report.has_file() { "in the file" } else { "in a file that --config names" };
         let mut missing = |id: Id, message: String| {
             let blank = document.blank.iter().find(|(blank, _)| *blank == id).map(|(_, span)| Place::Span(span.clone()));
@@ -203,7 +206,7 @@ pub(super) fn assemble(settings: &Settings, given: Given) -> Config {
             ordering: if settings.word(Id::Ordering) == "strict" { Ordering::Strict } else { Ordering::Request },
             missing_stream: if settings.word(Id::MissingStream) == "exit" { MissingStream::Exit } else { MissingStream::Wait },
         },
-        network: NetworkConfig { ca_files: given.ca_files },
+        network: NetworkConfig { ca_files: given.ca_files, allow_plain_http: settings.boolean(Id::AllowPlainHttp) },
         log: LogConfig { level: level(settings) },
         dry_run: given.dry_run,
         notes: given.notes,

@@ -34,12 +34,15 @@ pub(crate) struct Document {
     pub(crate) telegraf: Option<Section>,
 }
 
+/// There is no value, and all is said about it.
+struct Told;
+
 /// How often the rest of a file is read again with its broken lines blanked: the TOML library gives up a file at some mistakes.
 const ROUNDS_MAX: usize = 4;
 
 /// Reads `text`, a file of ours or one of Telegraf, and reports every mistake that can be seen in one key alone.
 pub(crate) fn read(text: &str, environment: &Environment, purpose: Purpose, report: &mut Report<'_>) -> Document {
-    let telegraf = telegraf::section(text, report);
+    let telegraf = telegraf::section(text, purpose, report);
     let source = telegraf.as_ref().map_or_else(|| text.to_owned(), |section| section.alone(text));
     // Without its section, or with two, nobody can say what is missing.
     let broken = telegraf.as_ref().is_some_and(|section| section.tables.is_empty());
@@ -157,34 +160,13 @@ impl Walk<'_, '_, '_> {
             self.document.settings.set_wrong(key.id);
             return;
         }
-        let shown = match value.get_ref() {
-            DeValue::Table(_) | DeValue::Array(_) => false,
-            DeValue::String(text) if key.id == Id::EndpointUrl => !text.contains(['@', '?', '#']) && !looks_secret(text),
-            DeValue::String(text) => !key.secret && !looks_secret(text),
-            _ => !key.secret,
-        };
-        if shown {
-            self.report.token(value.span())
-        } else {
-            self.hide(value, true)
-        }
+        let value = &self.with_bare_variable(value);
+        self.reveal(key, value);
         let has_variable = value.get_ref().as_str().is_some_and(|text| text.contains('$'));
         if has_variable {
             self.document.variables.push((key.id, value.span()));
         }
-        let expanded = match value.get_ref() {
-            DeValue::String(text) => match self.expanded(text) {
-                Ok(text) => Some(text),
-                Err(error) => {
-                    self.document.settings.set_wrong(key.id);
-                    if !(self.purpose == Purpose::Migrate && self.is_of_the_environment(text)) {
-                        self.mistake(value.span(), format!("{} {}", key.path(), error.reason()));
-                    }
-                    return;
-                }
-            },
-            _ => None,
-        };
+        let Ok(expanded) = self.text_of(key, value) else { return };
         let blank = expanded.as_deref().is_some_and(|text| text.trim().is_empty());
         if blank && (has_variable || self.may_be_blank(key)) {
             if key.section.is_empty() {
@@ -192,12 +174,12 @@ impl Walk<'_, '_, '_> {
             }
             return;
         }
-        let result = match (&expanded, value.get_ref().as_str()) {
-            (Some(text), Some(_)) if key.id == Id::Format && self.document.telegraf.is_some() => telegraf::names::format(text),
+        let telegrafs = self.document.telegraf.as_ref().and_then(|_| telegrafs_value(key, expanded.as_deref(), value.get_ref()));
+        let result = telegrafs.unwrap_or_else(|| match (&expanded, value.get_ref().as_str()) {
             // What comes from a variable is text, whatever it stands for.
             (Some(text), Some(written)) if text != written => key.kind.read(text),
             _ => read_value(key, value.get_ref()),
-        };
+        });
         let result = result.map_err(|reason| telegraf::names::of_data_format(key.id, expanded.as_deref()).unwrap_or(reason));
         if result.is_err() {
             self.document.settings.set_wrong(key.id);
@@ -206,6 +188,38 @@ impl Walk<'_, '_, '_> {
             (Ok(found), _) => self.document.settings.set(key.id, found, Origin::File { key: name, value: value.span() }),
             (Err(reason), DeValue::Table(_)) => self.mistake(name, format!("{} {reason}", key.path())),
             (Err(reason), _) => self.mistake(value.span(), format!("{} {reason}", key.path())),
+        }
+    }
+
+    /// Lets the value of a known key be seen where it holds no secret.
+    fn reveal(&mut self, key: &Key, value: &Spanned<DeValue<'_>>) {
+        let shown = match value.get_ref() {
+            DeValue::Table(_) | DeValue::Array(_) => false,
+            DeValue::String(text) if key.id == Id::EndpointUrl => !text.contains(['@', '?', '#']) && !looks_secret(text),
+            DeValue::String(text) => !key.secret && !looks_secret(text),
+            _ => !key.secret,
+        };
+        if shown { self.report.token(value.span()) } else { self.hide(value, true) }
+    }
+
+    /// The text of a string, its variables in place; none of other values. An error was said, unless only the environment of a migration is to blame.
+    fn text_of(&mut self, key: &Key, value: &Spanned<DeValue<'_>>) -> Result<Option<String>, Told> {
+        let DeValue::String(text) = value.get_ref() else { return Ok(None) };
+        self.expanded(text).map(Some).map_err(|error| {
+            self.document.settings.set_wrong(key.id);
+            if !(self.purpose == Purpose::Migrate && self.is_of_the_environment(text)) {
+                let reason = if key.secret { error.reason_of_secret(text) } else { error.reason() };
+                self.mistake(value.span(), format!("{} {reason}", key.path()));
+            }
+            Told
+        })
+    }
+
+    /// The value, or the variable that stands without quotes in its place: nothing else in TOML begins with a dollar sign.
+    fn with_bare_variable<'v>(&self, value: &Spanned<DeValue<'v>>) -> Spanned<DeValue<'v>> {
+        match self.text.get(value.span()).filter(|text| text.starts_with('$')) {
+            Some(variable) => Spanned::new(value.span(), DeValue::String(Cow::Owned(variable.to_owned()))),
+            None => value.clone(),
         }
     }
 
@@ -334,6 +348,21 @@ fn is_section(text: &str, value: &Spanned<DeValue<'_>>) -> bool {
         DeValue::Array(array) => array.iter().next().is_some_and(|first| first.get_ref().is_table() && is_section(text, first)),
         _ => false,
     }
+}
+
+/// The value of a key that Telegraf reads otherwise than we do; `text` is its own, with variables in place. None for every other key.
+fn telegrafs_value(key: &Key, text: Option<&str>, value: &DeValue<'_>) -> Option<Result<Value, String>> {
+    match (key.id, value) {
+        (Id::Format, _) => text.map(telegraf::names::format),
+        (Id::JsonTimestampUnits, DeValue::Integer(seconds)) if seconds.radix() == 10 => Some(telegrafs_duration(key, seconds.as_str())),
+        (Id::JsonTimestampUnits, DeValue::Float(seconds)) => Some(telegrafs_duration(key, seconds.as_str())),
+        (Id::JsonTimestampUnits, _) => text.map(|text| telegrafs_duration(key, text)),
+        _ => None,
+    }
+}
+
+fn telegrafs_duration(key: &Key, text: &str) -> Result<Value, String> {
+    telegraf::duration::read(text).and_then(|duration| key.kind.read_duration(duration))
 }
 
 /// The value of a known key, or the second half of a sentence.

@@ -51,7 +51,7 @@ pub fn load(options: &Options, environment: &Environment, files: Files<'_>) -> R
     let from_environment = || environment.get("KINEGRAF_CONFIG").map(|path| (PathBuf::from(path), "KINEGRAF_CONFIG"));
     let named = options.config.clone().map(|path| (path, "--config")).or_else(from_environment);
     let (found, bytes) = match &named {
-        Some((path, by)) => read_named(path, by, &files).map(|(path, bytes)| (Some(path), bytes))?,
+        Some((path, by)) => read_named(path, by, Purpose::Run, &files).map(|(path, bytes)| (Some(path), bytes))?,
         None => (None, Vec::new()),
     };
     let path = found.as_deref();
@@ -61,24 +61,33 @@ pub fn load(options: &Options, environment: &Environment, files: Files<'_>) -> R
     let mut document = document::read(text, environment, Purpose::Run, &mut report);
     // Whoever names a directory names what Telegraf loads.
     let in_directory = named.is_some_and(|(named, _)| Some(named.as_path()) != path);
-    if let Some(section) = document.telegraf.as_ref().filter(|section| in_directory || section.is_loaded) {
+    let is_loaded = in_directory || path.is_some_and(telegraf::directory::is_where_telegraf_looks);
+    if let Some(section) = document.telegraf.as_ref().filter(|section| is_loaded || section.is_loaded) {
         telegraf::section::note_loaded(section, &mut report);
     }
     let mut settings = std::mem::replace(&mut document.settings, Settings::new());
     apply_flags(options, &mut settings);
     let ca_files = apply_environment(environment, options.dry_run, &mut settings, &mut report);
-    let (partition, format, destination) = check_all(&document, &settings, options.dry_run, &files, &mut report);
+    let (partition, format, destination) = check_all(&document, &settings, options.dry_run || options.destination_optional, &files, &mut report);
     let notes = report.finish()?;
     let given = check::Given { destination, partition, format, ca_files, dry_run: options.dry_run, notes };
     Ok(check::assemble(&settings, given))
 }
 
 /// The bytes of a file that was named, or of the one file with our section in a directory.
-pub(crate) fn read_named(path: &Path, named_by: &str, files: &Files<'_>) -> Result<(PathBuf, Vec<u8>), ConfigError> {
+pub(crate) fn read_named(path: &Path, named_by: &str, purpose: Purpose, files: &Files<'_>) -> Result<(PathBuf, Vec<u8>), ConfigError> {
     match (files.read)(path) {
         Ok(bytes) => Ok((path.to_owned(), bytes)),
-        Err(error) if error.kind() == io::ErrorKind::IsADirectory => telegraf::directory::find(path, files),
-        Err(error) => Err(unreadable(path, named_by, &error)),
+        Err(error) if error.kind() == io::ErrorKind::IsADirectory => telegraf::directory::find(path, named_by, files),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && purpose == Purpose::Run => {
+            let message = format!(
+                "there is no such file, {named_by} names it\n\
+                 a relative path begins in the directory that kinegraf was started in; packaging/kinegraf.toml of the source is a file to begin with\n\
+                 a file is not needed: kinegraf --region REGION --stream NAME runs without one"
+            );
+            Err(ConfigError::of_file(path, &message))
+        }
+        Err(error) => Err(unreadable(path, &format!("{named_by} names it"), &error)),
     }
 }
 
@@ -86,7 +95,7 @@ pub(crate) fn read_named(path: &Path, named_by: &str, files: &Files<'_>) -> Resu
 pub(crate) type Checked = (PartitionMethod, Format, Option<super::Destination>);
 
 /// Reports every mistake that no key shows alone.
-pub(crate) fn check_all(document: &Document, settings: &Settings, dry_run: bool, files: &Files<'_>, report: &mut Report<'_>) -> Checked {
+pub(crate) fn check_all(document: &Document, settings: &Settings, nowhere: bool, files: &Files<'_>, report: &mut Report<'_>) -> Checked {
     let partition = partition::method(document, settings, files, report);
     let format = check::format(document, settings, report);
     if !document.broken {
@@ -94,7 +103,7 @@ pub(crate) fn check_all(document: &Document, settings: &Settings, dry_run: bool,
         check::sizes(settings, report);
         check::spool(settings, report);
     }
-    (partition, format, check::destination(document, settings, dry_run, report))
+    (partition, format, check::destination(document, settings, nowhere, report))
 }
 
 fn apply_flags(options: &Options, settings: &mut Settings) {
@@ -144,19 +153,14 @@ fn apply_environment(environment: &Environment, dry_run: bool, settings: &mut Se
     files
 }
 
-pub(crate) fn unreadable(path: &Path, named_by: &str, error: &io::Error) -> ConfigError {
+/// Why this file or directory cannot be read; `whence` says who named it.
+pub(crate) fn unreadable(path: &Path, whence: &str, error: &io::Error) -> ConfigError {
     let message = match error.kind() {
-        io::ErrorKind::NotFound => format!(
-            "there is no such file, {named_by} names it\n\
-             a relative path begins in the directory that kinegraf was started in; packaging/kinegraf.toml of the source is a file to begin with\n\
-             a file is not needed: kinegraf --region REGION --stream NAME runs without one"
-        ),
+        io::ErrorKind::NotFound => format!("there is no such file, {whence}"),
         io::ErrorKind::PermissionDenied => {
-            format!(
-                "permission denied, {named_by} names it\nthe user that kinegraf runs as must be able to read the file and to enter the directories above it"
-            )
+            format!("permission denied, {whence}\nthe user that kinegraf runs as must be able to read the file and to enter the directories above it")
         }
-        _ => format!("cannot be read, {named_by} names it: {}", super::value::escape(error.to_string().chars())),
+        _ => format!("cannot be read, {whence}: {}", super::value::escape(error.to_string().chars())),
     };
     ConfigError::of_file(path, &message)
 }

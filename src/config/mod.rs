@@ -55,7 +55,7 @@ impl fmt::Debug for Secret {
 /// Everything a run needs to know, checked: what is in here is possible.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where records go; `None` only with `dry_run`.
+    /// Where records go; `None` only with `dry_run`, and for commands that look into a spool.
     pub destination: Option<Destination>,
     /// Where credentials come from.
     pub credentials: CredentialsConfig,
@@ -256,6 +256,8 @@ pub struct CaFile {
 pub struct NetworkConfig {
     /// PEM files whose certificates are trusted beside the embedded roots (`network.ca_file`, `AWS_CA_BUNDLE`, `SSL_CERT_FILE`).
     pub ca_files: Vec<CaFile>,
+    /// `http://` to another host than this one may be used.
+    pub allow_plain_http: bool,
 }
 
 /// How much is said.

@@ -70,9 +70,10 @@ fn template(text: &str, settings: &Settings, files: &Files<'_>, report: &mut Rep
         let line = text.lines().next()?.trim();
         (!line.is_empty() && line != "uninitialized").then(|| line.to_owned())
     };
+    let used = Template::names_used(text);
     let names = Names {
-        hostname: if text.contains("{hostname") { first_line(HOSTNAME) } else { None },
-        machine_id: if text.contains("{machine_id") { MACHINE_ID.iter().find_map(|path| first_line(path)) } else { None },
+        hostname: used.hostname.then(|| first_line(HOSTNAME)).flatten(),
+        machine_id: used.machine_id.then(|| MACHINE_ID.iter().find_map(|path| first_line(path))).flatten(),
     };
     match Template::parse(text, &names, &default) {
         Ok(template) => Some(PartitionMethod::Template(template)),

@@ -80,12 +80,7 @@ impl Kind {
                 None => Err(format!("is {}, must be {}{}", quote(text), one_of(words), meant(text, words))),
             },
             Kind::Size { .. } => self.read_size(size(text).map_err(|reason| format!("is {}, {reason}", quote(text)))?),
-            Kind::Duration { min, max } => match duration(text) {
-                Err(reason) => Err(format!("is {}, {reason}", quote(text))),
-                Ok(found) if found < *min => Err(format!("is {}, must be at least {}", show_duration(found), show_duration(*min))),
-                Ok(found) if found > *max => Err(format!("is {}, must be at most {}", show_duration(found), show_duration(*max))),
-                Ok(found) => Ok(Value::Duration(found)),
-            },
+            Kind::Duration { .. } => self.read_duration(duration(text).map_err(|reason| format!("is {}, {reason}", quote(text)))?),
             Kind::Percent { max } => match text.strip_suffix('%').map(|number| number.trim_end().parse::<u8>()) {
                 Some(Ok(found)) if found <= *max => Ok(Value::Percent(found)),
                 Some(Ok(found)) => Err(format!("is {found}%, must be at most {max}%")),
@@ -106,6 +101,16 @@ impl Kind {
             Kind::Size { max, .. } if bytes > *max => Err(format!("is {}, must be at most {}", show_size(bytes), show_size(*max))),
             Kind::Size { .. } => Ok(Value::Size(bytes)),
             _ => Err(format!("is an integer, must be {}", self.describe())),
+        }
+    }
+
+    /// Checks a time; an error for every kind that is none.
+    pub(crate) fn read_duration(&self, found: Duration) -> Result<Value, String> {
+        match self {
+            Kind::Duration { min, .. } if found < *min => Err(format!("is {}, must be at least {}", show_duration(found), show_duration(*min))),
+            Kind::Duration { max, .. } if found > *max => Err(format!("is {}, must be at most {}", show_duration(found), show_duration(*max))),
+            Kind::Duration { .. } => Ok(Value::Duration(found)),
+            _ => Err(format!("is a time, must be {}", self.describe())),
         }
     }
 }

@@ -24,7 +24,16 @@ const SIZE_MAX: usize = 64 << 10;
 pub(crate) enum VariableError {
     /// Nobody set this variable, and there is no default.
     Unset(String),
-    /// The second half of a sentence.
+    /// This variable has no value, and its text says that it must have one.
+    Required {
+        name: String,
+        /// It is set, to nothing.
+        is_empty: bool,
+        text: String,
+    },
+    /// What stands in these braces is not understood.
+    Form(String),
+    /// The second half of a sentence, which shows nothing of the text.
     Wrong(String),
 }
 
@@ -37,8 +46,40 @@ impl VariableError {
                     "needs the variable {name}, which is not set: set it for kinegraf as well, or write a default as ${{{name}:-text}}, or $$ for a dollar sign"
                 )
             }
+            VariableError::Required { name, is_empty, text } => {
+                let text = if text.is_empty() { String::new() } else { format!(": {}", quote(text)) };
+                format!("needs the variable {name}, which is {}{text}", if *is_empty { "empty" } else { "not set" })
+            }
+            VariableError::Form(inner) => {
+                let found = quote(&format!("${{{inner}}}"));
+                format!("has {found}, must be ${{VAR}}, ${{VAR:-default}} or ${{VAR:?error}}")
+            }
             VariableError::Wrong(reason) => reason.clone(),
         }
+    }
+
+    /// The same where `text` may be a secret: a dollar sign in it need not begin a variable, nor what follows be a name.
+    pub(crate) fn reason_of_secret(&self, text: &str) -> String {
+        match self {
+            VariableError::Wrong(_) => self.reason(),
+            VariableError::Unset(_) | VariableError::Required { .. } if is_one_variable(text) => self.reason(),
+            _ => "has a dollar sign that begins no variable which is set: write $$ for a dollar sign, or set what is meant for kinegraf as well"
+                .to_owned(),
+        }
+    }
+}
+
+/// Whether `text` is `$VAR` or `${VAR…}` and nothing else.
+fn is_one_variable(text: &str) -> bool {
+    size(text) == Some(text.len())
+}
+
+/// Bytes of the `$VAR` or `${VAR…}` that `text` begins with, if it does.
+pub(crate) fn size(text: &str) -> Option<usize> {
+    let behind = text.strip_prefix('$')?;
+    match behind.strip_prefix('{') {
+        Some(braced) if name_size(braced) > 0 => closing(braced).map(|end| end + "${}".len()),
+        _ => Some(name_size(behind)).filter(|size| *size > 0).map(|size| size + 1),
     }
 }
 
@@ -88,28 +129,22 @@ fn expand_into(text: &str, get: &dyn Fn(&str) -> Option<String>, depth: usize, o
 fn braces(inner: &str, get: &dyn Fn(&str) -> Option<String>, depth: usize, out: &mut String) -> Result<(), VariableError> {
     let (name, rest) = inner.split_at(name_size(inner));
     let (colon, operator) = rest.strip_prefix(':').map_or((false, rest), |rest| (true, rest));
-    let value = get(name).filter(|value| !(colon && value.is_empty()));
+    let set = get(name);
+    let is_empty = set.as_deref() == Some("");
+    let value = set.filter(|value| !(colon && value.is_empty()));
     let (operation, text) = operator.split_at(operator.chars().next().map_or(0, char::len_utf8));
     match (operation, value) {
-        ("", _) if colon => Err(unknown_form(inner)),
+        ("", _) if colon => Err(VariableError::Form(inner.to_owned())),
         ("", None) => Err(VariableError::Unset(name.to_owned())),
         ("" | "-" | "?", Some(value)) => {
             out.push_str(&value);
             Ok(())
         }
         ("-", None) | ("+", Some(_)) => expand_into(text, get, depth + 1, out),
-        ("?", None) => {
-            let text = if text.is_empty() { String::new() } else { format!(": {}", quote(text)) };
-            Err(VariableError::Wrong(format!("needs the variable {name}, which is not set{text}")))
-        }
+        ("?", None) => Err(VariableError::Required { name: name.to_owned(), is_empty, text: text.to_owned() }),
         ("+", None) => Ok(()),
-        _ => Err(unknown_form(inner)),
+        _ => Err(VariableError::Form(inner.to_owned())),
     }
-}
-
-fn unknown_form(inner: &str) -> VariableError {
-    let found = quote(&format!("${{{inner}}}"));
-    VariableError::Wrong(format!("has {found}, must be ${{VAR}}, ${{VAR:-default}} or ${{VAR:?error}}"))
 }
 
 /// Bytes of the variable's name at the start of `text`.
@@ -178,6 +213,7 @@ mod tests {
         }
         let error = expand("${U:?where it goes}", &get).unwrap_err().reason();
         assert_eq!(error, "needs the variable U, which is not set: \"where it goes\"");
+        assert_eq!(expand("${EMPTY:?}", &get).unwrap_err().reason(), "needs the variable EMPTY, which is empty");
         assert!(
             expand("${EMPTY:?}", &get).is_err() && expand("${A", &get).is_err() && expand("${A:x}", &get).is_err() && expand("${A/b}", &get).is_err()
         );

@@ -19,11 +19,12 @@ mod spool_report;
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::aws::http::HttpCounts;
-use crate::config::{Config, MissingStream};
+use crate::config::{Config, Level, MissingStream};
 use crate::counters::{Counters, InputCounters};
 use crate::ending::{Cause, Ending};
 use crate::input::intake::{Intake, IntakeOptions};
@@ -34,6 +35,7 @@ use crate::pipeline::{Pipeline, PipelineOptions};
 use crate::random::Random;
 use crate::record::packer::{Packer, PackerOptions};
 use crate::spool::cold::ColdOptions;
+use crate::spool::segment::StreamId;
 use crate::spool::spool::{Spool, SpoolOptions};
 use crate::time::{Clock, Deadline, Now};
 
@@ -47,6 +49,8 @@ use signals::Waker;
 const READ_AFTER_TERM: Duration = Duration::from_secs(4);
 /// How long the delivery thread may take to notice a limit by itself.
 const GRACE: Duration = Duration::from_millis(100);
+/// How often a run that empties a spool says how far it is, where there is no terminal.
+const WORDS_EVERY: Duration = Duration::from_secs(10);
 /// How often the status line of a terminal is drawn, the first time after twice as long.
 const STATUS_EVERY: Duration = Duration::from_millis(500);
 
@@ -63,6 +67,17 @@ pub struct Run {
     pub status: bool,
     /// Where lines wait.
     pub disks: Disks,
+    /// What waits there is all there is to do.
+    pub backlog: Option<Backlog>,
+}
+
+/// A run that empties a spool: its input has ended, and it need not wait for a stream that stores nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Backlog {
+    /// Lines that wait, as far as that is known.
+    pub lines: u64,
+    /// How long nothing need have been stored, while requests fail, before the run ends.
+    pub give_up_after: Duration,
 }
 
 /// What the threads share.
@@ -78,6 +93,9 @@ struct Shared {
     clock: Clock,
     log: Log,
     rejects: Mutex<Rejects>,
+    backlog: Option<Backlog>,
+    /// When the run began, on the monotonic clock.
+    began: Duration,
 }
 
 struct State {
@@ -90,9 +108,21 @@ struct State {
     shutdown_timeout: Duration,
     /// What remains at the end of the input has all the time it needs: a file waits for nobody, and whoever reads a dry run takes his time.
     patient: bool,
+    /// Lines that had left the spool for good, and when that last became more.
+    progress: (u64, Duration),
+    /// A signal asked for the end.
+    asked_to_end: bool,
     /// Reading or writing failed, or nobody reads; the run ends with this.
     cut_short: Option<Cause>,
     ended: Option<Ending>,
+    late: Option<Late>,
+}
+
+/// A spool's directory that could not be opened at the start.
+struct Late {
+    path: PathBuf,
+    stream: StreamId,
+    due: Deadline,
 }
 
 impl Shared {
@@ -134,8 +164,11 @@ impl State {
 
 /// Reads `input` to its end and delivers it through `output`. Returns when the run is over; a send that hangs then is left behind.
 pub fn run(config: &Config, input: Input, output: Output, run: Run) -> io::Result<Summary> {
-    let Run { clock, log, signals, status, disks } = run;
+    let Run { clock, log, signals, status, disks, backlog } = run;
     let kind = input.kind;
+    let late = disks.late.clone().map(|path| Late { path, stream: disks.stream.clone(), due: Deadline(clock.now().mono + delivery::OPEN_AGAIN) });
+    let settles = late.is_some() || disks.cold.is_some();
+    let began = clock.now().mono;
     let shared = Arc::new(Shared {
         state: Mutex::new(State {
             pipeline: pipeline(config, disks, clock.now()),
@@ -145,8 +178,11 @@ pub fn run(config: &Config, input: Input, output: Output, run: Run) -> io::Resul
             input_over: false,
             shutdown_timeout: config.delivery.shutdown_timeout,
             patient: kind == InputKind::RegularFile || config.dry_run,
+            progress: (0, began),
+            asked_to_end: false,
             cut_short: None,
             ended: None,
+            late,
         }),
         work: Condvar::new(),
         space: Condvar::new(),
@@ -155,10 +191,12 @@ pub fn run(config: &Config, input: Input, output: Output, run: Run) -> io::Resul
         clock,
         log: log.clone(),
         rejects: Mutex::new(Rejects::new(log, config.input.rejected.clone().map(|path| (path, config.input.rejected_size)))),
+        backlog,
+        began,
     });
     let intake = intake(config);
     start(&shared, "input", move |shared| intake_loop::read(shared, input.reader, intake))?;
-    if shared.lock().pipeline.spool().cold().is_some() {
+    if settles {
         start(&shared, "settling", delivery::settle_aside)?;
     }
     let (request_size, destination) = (config.delivery.request_size, config.destination.clone());
@@ -169,7 +207,8 @@ pub fn run(config: &Config, input: Input, output: Output, run: Run) -> io::Resul
     let ending = state.ended.clone().expect("watch returns when the run has ended");
     let (counters, input): (Counters, InputCounters) = (state.pipeline.counters().clone(), state.input.clone());
     let spool = *state.pipeline.spool().counters();
-    Ok(Summary { ending, counters, input, spool, http: state.http, time: clock.now().mono })
+    let (failure, asked_to_end) = (state.pipeline.failure().cloned(), state.asked_to_end);
+    Ok(Summary { ending, counters, input, spool, http: state.http, failure, asked_to_end, time: clock.now().mono })
 }
 
 /// Starts a thread. One that panics ends the run, where the others would wait for it for ever; the release binary aborts before.
@@ -225,7 +264,10 @@ pub fn pipeline(config: &Config, disks: Disks, now: Now) -> Pipeline<AnyDisk> {
         sync_always: config.spool.sync_always,
     };
     let seed = now.wall.as_nanos() as u64 ^ u64::from(std::process::id());
-    let spool = Spool::open(disks.hot, disks.cold, &disks.stream, spool);
+    let mut spool = Spool::open(disks.hot, disks.cold, &disks.stream, spool);
+    if disks.late.is_some() {
+        spool.begin_late(now);
+    }
     Pipeline::new(options, spool, Packer::new(packer), Random::from_system(seed), now)
 }
 
@@ -233,6 +275,8 @@ pub fn pipeline(config: &Config, disks: Disks, now: Now) -> Pipeline<AnyDisk> {
 fn watch(shared: &Shared, mut signals: Signals, status: bool) {
     let (mut read_until, mut limited) = (None::<Deadline>, false);
     let mut next_status = status.then_some(Deadline(STATUS_EVERY * 2));
+    let says_words = shared.backlog.is_some() && !status && shared.log.says(Level::Info);
+    let mut next_words = says_words.then_some(Deadline(shared.began + WORDS_EVERY));
     loop {
         let now = shared.clock.now();
         shared.log.tick(now);
@@ -241,6 +285,7 @@ fn watch(shared: &Shared, mut signals: Signals, status: bool) {
             return;
         }
         for _ in 0..signals.take(state.input_over || state.input_kind != InputKind::Pipe) {
+            state.asked_to_end = true;
             match read_until {
                 None => {
                     let reads_on = if state.input_kind == InputKind::Pipe { READ_AFTER_TERM } else { Duration::ZERO };
@@ -262,11 +307,18 @@ fn watch(shared: &Shared, mut signals: Signals, status: bool) {
         }
         if next_status.is_some_and(|at| at.passed(now)) {
             next_status = Some(Deadline(now.mono + STATUS_EVERY));
-            report::status(&shared.log, now, &state);
+            match shared.backlog {
+                Some(backlog) => report::bar(&shared.log, now.mono - shared.began, state.progress.0, backlog.lines),
+                None => report::status(&shared.log, now, &state),
+            }
+        }
+        if let (Some(at), Some(backlog)) = (next_words.filter(|at| at.passed(now)), shared.backlog) {
+            next_words = Some(Deadline(at.0 + WORDS_EVERY));
+            report::words(&shared.log, now.mono - shared.began, state.progress.0, backlog.lines);
         }
         drop(state);
         let tick = shared.log.next_tick().map(Deadline);
-        let wake = [limit, read_until.filter(|_| !limited), next_status, tick].into_iter().flatten().min();
+        let wake = [limit, read_until.filter(|_| !limited), next_status, next_words, tick].into_iter().flatten().min();
         signals.wait(wake.map(|wake| wake.left(shared.clock.now())));
     }
 }

@@ -84,6 +84,26 @@ pub(super) fn status(log: &Log, now: Now, state: &State) {
     log.status(format_args!("{lines} lines, {records} records, {requests} requests, {rate:.0} lines/s, {waiting} wait"));
 }
 
+/// Draws how far a run is that empties a spool: `done` of `lines`, after `time`.
+pub(super) fn bar(log: &Log, time: Duration, done: u64, lines: u64) {
+    const WIDTH: u64 = 30;
+    let whole = lines.max(done).max(1);
+    let full = usize::try_from(done * WIDTH / whole).unwrap_or_default();
+    let empty = usize::try_from(WIDTH).unwrap_or_default() - full;
+    let (rate, percent) = (rate(done, time), done * 100 / whole);
+    let left = if rate > 0 { format!(", {} s left", (whole - done).div_ceil(rate)) } else { String::new() };
+    log.status(format_args!("[{}{}] {percent} %, {done} of {} lines, {rate} lines/s{left}", "#".repeat(full), ".".repeat(empty), whole.max(lines)));
+}
+
+/// The same in words.
+pub(super) fn words(log: &Log, time: Duration, done: u64, lines: u64) {
+    log.info(format_args!("{done} of {} lines delivered, {} lines/s", lines.max(done), rate(done, time)));
+}
+
+fn rate(done: u64, time: Duration) -> u64 {
+    done * 1000 / u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1)
+}
+
 /// A finished run.
 #[derive(Clone, Debug)]
 pub struct Summary {
@@ -97,6 +117,10 @@ pub struct Summary {
     pub spool: SpoolCounters,
     /// What the network cost until the last answer.
     pub http: HttpCounts,
+    /// The last request's failure, where nothing was stored since.
+    pub failure: Option<Failure>,
+    /// A signal asked for the end.
+    pub asked_to_end: bool,
     /// From process start to here.
     pub time: Duration,
 }
@@ -111,6 +135,10 @@ impl Summary {
         }
         if i.partition_key_cut > 0 {
             log.warn(format_args!("{} partition keys were cut to 256 UTF-16 units", i.partition_key_cut));
+        }
+        let s = &self.spool;
+        if s.dropped_full > 0 {
+            log.warn(format_args!("spool: {} given up for want of room", Lines(s.dropped_full)));
         }
         if !log.says(Level::Info) {
             return;
@@ -129,8 +157,8 @@ impl Summary {
             i.stamped
         ));
         log.info(format_args!(
-            "{} lines of earlier runs, {} given up for want of room, {} unreadable; {} kept in the spool",
-            self.spool.found, self.spool.dropped_full, self.spool.dropped_damaged, self.ending.kept
+            "{} lines of earlier runs, {} given up for want of room, {} unreadable; {} kept in the spool; {} bytes settled, {} attempts failed",
+            s.found, s.dropped_full, s.dropped_damaged, self.ending.kept, s.settled, s.cold_failures
         ));
         log.info(format_args!(
             "{} records sent again, {} throttled, {} requests failed, {} with an unknown result; {} lines given up{}, {} dropped at the end, {} handed back",
@@ -180,6 +208,21 @@ mod tests {
 
     fn failure(class: Class) -> Failure {
         Failure { class, status: None, code: format!("{class:?}"), message: String::new(), retry_after: None, date: None }
+    }
+
+    #[test]
+    fn a_bar_shows_how_far_it_is_and_never_more_than_all() {
+        let sink = Sink::default();
+        let log = Log::new(Level::Warn, Hold::No, Box::new(sink.clone()));
+        for (done, lines) in [(0, 100), (50, 100), (130, 100), (0, 0)] {
+            bar(&log, Duration::from_secs(10), done, lines);
+        }
+        let shown: Vec<String> = sink.text().split('\r').skip(1).map(|line| line.trim_end_matches("\x1b[K").to_owned()).collect();
+        assert_eq!(shown[0], format!("kinegraf: [{}] 0 %, 0 of 100 lines, 0 lines/s", ".".repeat(30)));
+        assert_eq!(shown[1], format!("kinegraf: [{}{}] 50 %, 50 of 100 lines, 5 lines/s, 10 s left", "#".repeat(15), ".".repeat(15)));
+        assert_eq!(shown[2], format!("kinegraf: [{}] 100 %, 130 of 130 lines, 13 lines/s, 0 s left", "#".repeat(30)));
+        log.clear();
+        assert!(sink.text().ends_with("\r\x1b[K"));
     }
 
     #[test]

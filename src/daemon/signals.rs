@@ -47,6 +47,12 @@ impl Signals {
         Ok(signals)
     }
 
+    /// The same signals for another run of this process: what the one has heard the other has not.
+    pub fn again(&self) -> io::Result<Signals> {
+        let (terminate, interrupt) = (Arc::clone(&self.terminate), Arc::clone(&self.interrupt));
+        Ok(Signals { read: self.read.try_clone()?, write: self.write.try_clone()?, terminate, interrupt })
+    }
+
     pub(super) fn waker(&self) -> io::Result<Waker> {
         Ok(Waker(self.write.try_clone()?))
     }

@@ -17,13 +17,17 @@ pub(super) struct SpoolReporter {
     log: Log,
     said: SpoolCounters,
     state: ColdState,
+    /// The trouble of the directory that was said last,
+    last: ColdState,
+    /// when that was, and whether its end is to be said.
+    trouble: Option<(Duration, bool)>,
     /// Lines dropped before it began, and when the last were dropped.
     dropping: Option<(u64, Duration)>,
 }
 
 impl SpoolReporter {
     pub(super) fn new(log: Log) -> SpoolReporter {
-        SpoolReporter { log, said: SpoolCounters::default(), state: ColdState::Good, dropping: None }
+        SpoolReporter { log, said: SpoolCounters::default(), state: ColdState::Good, last: ColdState::Good, trouble: None, dropping: None }
     }
 
     /// Compares what is with what was said.
@@ -38,17 +42,7 @@ impl SpoolReporter {
             ));
         }
         if let Some(cold) = spool.cold().filter(|cold| *cold.state() != self.state) {
-            match cold.state() {
-                ColdState::Good => self.log.warn(format_args!("spool: the directory takes lines again")),
-                ColdState::Full => {
-                    self.log
-                        .warn(format_args!("spool: the directory is full ({} bytes in it): 'size', 'min_free' or the disk is reached", cold.used()));
-                }
-                ColdState::Failed(error) => {
-                    self.log
-                        .warn(format_args!("spool: writing to the directory failed: {error}; lines wait in memory, it is tried again every 10 s"));
-                }
-            }
+            self.turned(now, cold.state(), cold.used());
             self.state = cold.state().clone();
         }
         match self.dropping {
@@ -64,5 +58,27 @@ impl SpoolReporter {
             _ => {}
         }
         self.said = counters;
+    }
+
+    /// The directory fails, is full, or takes lines again. One that is full has room again and again while lines are delivered from it: that is one trouble.
+    fn turned(&mut self, now: Now, state: &ColdState, used: u64) {
+        let said_lately = self.trouble.is_some_and(|(at, _)| now.mono.saturating_sub(at) < QUIET);
+        match state {
+            ColdState::Good => {
+                if let Some((at, true)) = self.trouble {
+                    self.log.warn(format_args!("spool: the directory takes lines again"));
+                    self.trouble = Some((at, false));
+                }
+                return;
+            }
+            _ if said_lately && *state == self.last => return,
+            ColdState::Full => {
+                self.log.warn(format_args!("spool: the directory is full ({used} bytes in it): 'size', 'min_free' or the disk is reached"));
+            }
+            ColdState::Failed(error) => {
+                self.log.warn(format_args!("spool: writing to the directory failed: {error}; lines wait in memory, it is tried again every 10 s"));
+            }
+        }
+        (self.trouble, self.last) = (Some((now.mono, true)), state.clone());
     }
 }

@@ -5,7 +5,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -101,9 +101,24 @@ impl RejectedFile {
         if self.path.symlink_metadata().is_ok_and(|found| !found.is_file()) {
             return Err(io::Error::other("it is there and is no regular file"));
         }
-        let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&self.path)?;
+        let mut options = OpenOptions::new();
+        options.append(true).mode(0o600);
+        let file = match options.clone().create_new(true).open(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => options.create(true).open(&self.path)?,
+            made => made.inspect(|file| self.give_away(file))?,
+        };
         let size = file.metadata()?.len();
         Ok((file, size))
+    }
+
+    /// What root made in a directory of somebody else (`spool drain`) must be theirs: they go on writing to it.
+    fn give_away(&self, file: &File) {
+        let directory = self.path.parent().filter(|directory| !directory.as_os_str().is_empty()).and_then(|directory| directory.metadata().ok());
+        let by_root = file.metadata().is_ok_and(|file| file.uid() == 0);
+        if let Some(directory) = directory.filter(|directory| by_root && directory.uid() != 0) {
+            // Root of a container may lack the right; then it is root's.
+            _ = fchown(file, Some(directory.uid()), Some(directory.gid()));
+        }
     }
 
     fn rotate(&self, file: File) -> io::Result<(File, u64)> {

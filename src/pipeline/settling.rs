@@ -44,7 +44,10 @@ impl<D: Disk> Pipeline<D> {
             Some(at) if size < SIZE && since >= at => Deadline(at + INTERVAL),
             _ => Deadline(now.mono),
         };
-        let due = if self.options.sync_always || self.pressed || (self.closing.is_some() && self.options.deadline.is_none()) {
+        let due = if self.options.sync_always
+            || self.pressed
+            || ((self.closing.is_some() || self.is_refused_for_good()) && self.options.deadline.is_none())
+        {
             at_once
         } else if behind {
             Some(paced)
@@ -64,6 +67,11 @@ impl<D: Disk> Pipeline<D> {
             return Step::Sync;
         }
         Step::Wait(if self.in_flight { self.settling_due(now) } else { None })
+    }
+
+    /// Takes a cold disk that could not be opened before; see [`Spool::adopt_cold`](crate::spool::spool::Spool::adopt_cold).
+    pub fn adopt_cold(&mut self, disk: D) -> bool {
+        self.spool.adopt_cold(disk)
     }
 
     /// Whether the cold disk may take lines.

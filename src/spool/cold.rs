@@ -12,6 +12,7 @@
 use std::io;
 use std::time::Duration;
 
+use crate::limits::BLOCK_SIZE;
 use crate::planted;
 use crate::planted::Bug;
 use crate::spool::block::{CODEC_DEFLATE, Position};
@@ -113,6 +114,11 @@ impl<D: Disk> Cold<D> {
         }
     }
 
+    /// Whether the cursor on the disk says more than an empty disk needs.
+    pub(super) fn needs_cursor(&self, next_attempt: Option<Duration>) -> bool {
+        self.store.start().is_some() || next_attempt.is_some() || self.store.cursor().next_attempt.is_some()
+    }
+
     /// How it is.
     pub fn state(&self) -> &ColdState {
         &self.state
@@ -136,14 +142,16 @@ impl<D: Disk> Cold<D> {
     pub(super) fn acknowledge(&mut self, end: Position, now: Now) {
         self.settled = self.settled.max(end);
         let goes = self.store.would_release(end);
-        if goes || (self.cursor_due.passed(now) && self.store.cursor().acknowledged < end) {
+        // Where nothing is kept there is nothing to note down: while all is well the card is left alone.
+        let due = self.store.start().is_some() && self.cursor_due.passed(now) && self.store.cursor().acknowledged < end;
+        if goes || due {
             self.cursor_due = Deadline(now.mono + CURSOR_EVERY);
             // Before the segment goes: a cursor that is behind costs duplicates, never lines.
             _ = self.store.write_cursor(end, None, 0);
         }
         if goes {
             self.store.release(end);
-            if self.state == ColdState::Full {
+            if self.state == ColdState::Full && self.has_room(BLOCK_SIZE as u64, 0) {
                 (self.state, self.until) = (ColdState::Good, None);
             }
         }
@@ -235,8 +243,10 @@ impl<D: Disk> Cold<D> {
             }
             Err(error) => {
                 self.undo(settling);
+                // The first failure may be the segment's alone: another one is tried at once.
+                let wait = if self.state == ColdState::Good { Duration::ZERO } else { RETRY };
                 self.state = ColdState::Failed(error.to_string());
-                self.until = Some(Deadline(now.mono + RETRY));
+                self.until = Some(Deadline(now.mono + wait));
                 Err(error)
             }
         }
@@ -248,8 +258,7 @@ impl<D: Disk> Cold<D> {
     }
 
     fn failed(&mut self, now: Now, error: &io::Error, counters: &mut SpoolCounters) {
-        use io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
-        let full = matches!(error.kind(), StorageFull | QuotaExceeded | ReadOnlyFilesystem);
+        let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
         self.state = if full { ColdState::Full } else { ColdState::Failed(error.to_string()) };
         self.until = Some(Deadline(now.mono + RETRY));
         counters.cold_failures += 1;
@@ -258,8 +267,13 @@ impl<D: Disk> Cold<D> {
     /// Whether `cost` bytes more fit, after the oldest segments that are not on their way made room where that is allowed.
     fn ensure_room(&mut self, hot: &mut Store<D>, cost: u64, read: &mut Option<Position>, opened: Position, dropped: &mut Dropped) -> bool {
         self.store.remove_doomed();
-        while !self.has_room(cost) {
+        while !self.has_room(cost, 0) {
             let Some(read) = read else { return false };
+            // Who fills the file system beside us does not get what waits here as well: nothing goes unless that makes room.
+            let droppable = self.store.segments().rev().skip(1).take_while(|segment| segment.number >= read.0);
+            if !self.has_room(cost, droppable.map(|segment| segment.size).sum()) {
+                return false;
+            }
             let mut behind = self.store.segments().map(|segment| segment.number).skip_while(|number| *number < read.0);
             // The last one is being written.
             let (Some(oldest), Some(next)) = (behind.next(), behind.next()) else { return false };
@@ -272,10 +286,11 @@ impl<D: Disk> Cold<D> {
         true
     }
 
-    fn has_room(&self, cost: u64) -> bool {
-        let within = self.store.occupied() + cost <= self.options.size;
+    /// Whether `cost` bytes more fit once `freed` bytes have gone.
+    fn has_room(&self, cost: u64, freed: u64) -> bool {
+        let within = (self.store.occupied() + cost).saturating_sub(freed) <= self.options.size;
         let free = match self.store.disk.free() {
-            Ok(Some(free)) => free.available.saturating_sub(cost) >= free.total / 100 * u64::from(self.options.min_free),
+            Ok(Some(free)) => (free.available + freed).saturating_sub(cost) >= free.total / 100 * u64::from(self.options.min_free),
             // Nobody can say: the write will.
             Ok(None) | Err(_) => true,
         };

@@ -161,6 +161,29 @@ impl<D: Disk> Spool<D> {
         spool
     }
 
+    /// The cold disk could not be opened and may hold anything: positions begin behind whatever an earlier run can have used, so that [`Spool::adopt_cold`]
+    /// may take it later.
+    pub fn begin_late(&mut self, now: Now) {
+        let base = Position(u64::try_from(now.wall.as_micros()).unwrap_or(0));
+        if self.cold.is_none() && self.hot.start().is_none() && base > self.next {
+            (self.next, self.opened, self.read, self.acknowledged) = (base, base, base, base);
+        }
+    }
+
+    /// Takes a cold disk that could not be opened before, if nothing waits in it; false, and the disk is let go, where something does: it is older than what
+    /// was read since, and reading never goes back.
+    pub fn adopt_cold(&mut self, disk: D) -> bool {
+        let store = Store::open(disk, self.hot.stream(), self.options.segment_size as u64, &mut |_| {});
+        let used = Position(store.disk.first_free()).max(store.cursor().acknowledged);
+        if self.cold.is_some() || store.start().is_some() || used > self.opened {
+            return false;
+        }
+        let mut cold = Cold::open(store, self.options.cold);
+        cold.settled = self.acknowledged;
+        self.cold = Some(cold);
+        true
+    }
+
     /// Appends a block. On `Full` nothing has changed.
     pub fn append(&mut self, block: &mut BlockBuilder, now: Now) -> Result<(), Full> {
         if !self.make_room(block.size(), now) {
@@ -383,6 +406,14 @@ impl<D: Disk> Spool<D> {
         }
     }
 
+    /// Lines that are in hot only.
+    pub fn unsettled_lines(&mut self) -> u64 {
+        let settled = self.cold.as_ref().map_or(Position(0), |cold| cold.settled);
+        let (next, mut lines) = (self.next, 0);
+        self.hot.each(settled, next, &mut |header| lines += u64::from(header.lines));
+        lines
+    }
+
     /// Whether every line is durable or acknowledged.
     pub fn is_settled(&self) -> bool {
         let tail = u64::from(planted::is(Bug::LosesTheTail));
@@ -421,10 +452,8 @@ impl<D: Disk> Spool<D> {
     /// Forgets the lines of this run: whoever sent them keeps them and offers them again.
     pub fn take_back(&mut self) {
         self.hot.cut(self.opened);
-        if let Some(cold) = &mut self.cold {
-            if !planted::is(Bug::KeepsWhatItHandsBack) {
-                cold.store.cut(self.opened);
-            }
+        if let Some(cold) = self.cold.as_mut().filter(|_| !planted::is(Bug::KeepsWhatItHandsBack)) {
+            cold.store.cut(self.opened);
         }
         self.unread_lines = 0;
     }
@@ -434,7 +463,7 @@ impl<D: Disk> Spool<D> {
         let dropped = self.counters.dropped_full + self.counters.dropped_damaged;
         let acknowledged = if planted::is(Bug::WritesTheCursorTooEarly) { self.read } else { self.acknowledged };
         _ = self.hot.write_cursor(acknowledged, next_attempt, 0);
-        if let Some(cold) = &mut self.cold {
+        if let Some(cold) = self.cold.as_mut().filter(|cold| dropped > 0 || cold.needs_cursor(next_attempt)) {
             _ = cold.store.write_cursor(acknowledged, next_attempt, dropped);
         }
     }

@@ -127,6 +127,11 @@ impl<D: Disk> Store<D> {
         store
     }
 
+    /// Whose segments these are.
+    pub(super) fn stream(&self) -> &StreamId {
+        &self.stream
+    }
+
     /// The cursor as it was read or written last.
     pub(super) fn cursor(&self) -> &Cursor {
         &self.cursor
@@ -220,7 +225,7 @@ impl<D: Disk> Store<D> {
         self.used() + self.stranded + self.disk.used_elsewhere()
     }
 
-    pub(super) fn segments(&self) -> impl Iterator<Item = &Segment> {
+    pub(super) fn segments(&self) -> impl DoubleEndedIterator<Item = &Segment> {
         self.segments.iter()
     }
 

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use kinegraf::cli::{self, Command};
+use kinegraf::cli::{self, Command, SpoolAction, SpoolCommand};
 use kinegraf::limits;
 
 use crate::{run, usage};
@@ -44,12 +44,27 @@ fn arguments_that_cannot_be_followed_say_why_in_one_line() {
         (&["-region", "x"], "unknown option '-region', did you mean --region?"),
         (&["-x"], "unknown option '-x'"),
         (&["-vx"], "unknown option '-x'"),
-        (&["check"], "unknown command 'check', the commands are run and migrate"),
+        (&["check"], "unknown command 'check', the commands are run, migrate and spool"),
         (&["migarte", "x"], "unknown command 'migarte', did you mean migrate?"),
+        (&["spol"], "unknown command 'spol', did you mean spool?"),
+        (&["spool"], "spool needs a command, the commands are list, drain and export"),
+        (&["spool", "lst"], "unknown command 'lst' of spool, did you mean list?"),
+        (&["spool", "--spool", "x"], "unknown command '--spool' of spool, the commands are list, drain and export"),
+        (&["spool", "list", "x"], "unexpected argument 'x'"),
+        (&["spool", "list", "--to-configured"], "unknown option '--to-configured'"),
+        (&["spool", "list", "--spool"], "--spool needs a value: --spool DIR"),
+        (&["spool", "drain", "--to-configurd"], "unknown option '--to-configurd', did you mean --to-configured?"),
+        (&["spool", "drain", "--partition", "random"], "unknown option '--partition'"),
+        (&["spool", "drain", "--dry-run"], "unknown option '--dry-run'"),
+        (&["spool", "drain", "--give-up-after", "5"], "--give-up-after is \"5\", which has no unit, write \"5s\" for seconds"),
+        (&["spool", "drain", "--give-up-after=1ms"], "--give-up-after is 1ms, must be at least 100ms"),
+        (&["spool", "drain", "--destination="], "--destination is empty, must be the name of a stream"),
+        (&["spool", "drain", "-vq"], "-v and -q contradict each other"),
+        (&["spool", "export", "a/b"], "'a/b' is no name of a file in the spool directory"),
         (&["run", "migrate"], "unexpected argument 'migrate'"),
         (&["--dry-run", "run"], "unexpected argument 'run'"),
         (&["--dry-run", "--", "--region"], "unexpected argument '--region'"),
-        (&["wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"], "unknown command ***, the commands are run and migrate"),
+        (&["wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"], "unknown command ***, the commands are run, migrate and spool"),
         (&["--region"], "--region needs a value: --region REGION"),
         (&["--region", "--stream", "s"], "--region needs a value: --region REGION"),
         (&["-c"], "--config needs a value: --config PATH"),
@@ -89,6 +104,30 @@ fn arguments_that_cannot_be_followed_say_why_in_one_line() {
     }
     let long = usage(&[&format!("--{}", "é\u{1b}".repeat(10_000))]);
     assert!(long.len() <= limits::FIRST_LINE_SIZE_MAX && long.bytes().all(|b| b == b' ' || b.is_ascii_graphic()), "{long}");
+}
+
+#[test]
+fn the_commands_of_spool_have_help_of_their_own() {
+    let parse = |arguments: &[&str]| cli::parse(arguments.iter().map(OsString::from)).unwrap();
+    let Command::SpoolHelp(None) = parse(&["spool", "-h"]) else { panic!() };
+    for (name, command, option) in [
+        ("list", SpoolCommand::List, "--json"),
+        ("drain", SpoolCommand::Drain, "--to-configured"),
+        ("export", SpoolCommand::Export, "--destination NAME"),
+    ] {
+        assert!(matches!(parse(&["spool", name, "--spool", "x", "--help"]), Command::SpoolHelp(Some(found)) if found == command), "{name}");
+        assert!(matches!(parse(&["spool", name, "-V"]), Command::Version));
+        let help = cli::spool_help(Some(command));
+        assert!(help.contains(&format!("usage: kinegraf spool {name} ")) && help.contains(option) && help.contains("--spool DIR"), "{help}");
+        assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
+        assert!(cli::spool_help(None).contains(&format!("\n  {name} ")));
+    }
+    let Command::Spool(options) = parse(&["spool", "drain", "--give-up-after=5s", "--destination", "a", "-vc", "x.toml"]) else { panic!() };
+    let give_up_after = std::time::Duration::from_secs(5);
+    assert_eq!(options.action, SpoolAction::Drain { destination: Some("a".into()), to_configured: false, give_up_after });
+    assert_eq!(options.run.config, Some("x.toml".into()));
+    let Command::Spool(options) = parse(&["spool", "export", "--all", "--", "-x"]) else { panic!() };
+    assert_eq!(options.action, SpoolAction::Export { files: vec!["-x".into()], destination: None, all: true });
 }
 
 #[test]

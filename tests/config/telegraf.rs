@@ -1,7 +1,9 @@
 //! A file or a directory of Telegraf: its one `[[outputs.kinesis]]`, with every option of any version, and nothing else of it.
 
+use std::time::Duration;
+
 use kinegraf::config::{Config, Environment, Level};
-use kinegraf::line::format::Format;
+use kinegraf::line::format::{Format, TimestampUnit};
 use kinegraf::line::partition_key::{PartitionKey, PartitionMethod};
 
 use crate::{load_all, load_file, load_tree, load_with, run};
@@ -49,6 +51,19 @@ fn every_option_of_any_version_keeps_its_meaning() {
     assert_eq!((id.as_str(), secret.reveal(), config.credentials.token.unwrap().reveal()), ("AKIAIOSFODNN7EXAMPLE", "hunter2", "hunter3"));
     assert_eq!((config.credentials.profile.as_deref(), config.credentials.shared_credential_file), (Some("edge"), Some("/c".into())));
     assert_eq!((config.destination.unwrap().url.as_str(), config.log.level), ("http://127.0.0.1:4567/", Level::Debug));
+}
+
+#[test]
+fn a_name_that_no_stream_can_have_is_a_mistake_before_anything_is_read() {
+    for (name, said) in [
+        ("arn:aws:kinesis:eu-west-1:123456789012:stream/s", "the name alone, not the ARN"),
+        ("a b", "must have only the characters"),
+        ("${S}", "needs the variable S, which is not set"),
+        (&"x".repeat(129), "has 129 characters, must have 1 to 128"),
+    ] {
+        let error = load_file(&format!("[[outputs.kinesis]]\nregion = \"eu-west-1\"\nstreamname = \"{name}\"\n")).unwrap_err();
+        assert!(error.first_line().starts_with("f.toml:3:14: streamname ") && error.first_line().contains(said), "{error}");
+    }
 }
 
 #[test]
@@ -122,6 +137,25 @@ fn any_format_but_string_is_custom_and_counts_only_without_data_format() {
 }
 
 #[test]
+fn json_timestamp_units_are_times_as_telegraf_writes_them() {
+    let unit = |nanoseconds| Format::Json(TimestampUnit::from_duration(Duration::from_nanos(nanoseconds)));
+    for (text, nanoseconds) in [
+        ("\"1\u{b5}s\"", 1_000),
+        ("\"1.5s\"", 1_000_000_000),
+        ("\"30m1h\"", 1_000_000_000_000),
+        ("10", 10_000_000_000),
+        ("0.5", 100_000_000),
+        ("\"-1s\"", 0),
+    ] {
+        assert_eq!(with(&format!("  data_format = \"json\"\n  json_timestamp_units = {text}\n")).format, unit(nanoseconds), "{text}");
+    }
+    for wrong in ["\"1 s\"", "true", "\"1w\"", "[1]"] {
+        let said = refused(&format!("  data_format = \"json\"\n  json_timestamp_units = {wrong}\n"));
+        assert!(said.contains("json_timestamp_units is "), "{said}");
+    }
+}
+
+#[test]
 fn what_only_telegraf_can_do_is_ignored_with_one_note_or_refused_with_where_to_put_it() {
     let config = with(
         "  alias = \"k\"\n  metric_batch_size = 10\n  flush_interval = \"1s\"\n  influx_sort_fields = true\n  startup_error_behavior = \"retry\"\n",
@@ -134,8 +168,43 @@ fn what_only_telegraf_can_do_is_ignored_with_one_note_or_refused_with_where_to_p
     }
     assert!(refused("  [outputs.kinesis.tagdrop]\n    host = [\"a\"]\n").contains("tagdrop can only be obeyed by Telegraf"));
     assert!(refused("  role_arn = \"arn:aws:iam::123456789012:role/x\"\n").contains("assuming a role is not built"));
+    let said = refused("  endpoint_url = \"http://192.0.2.1\"\n");
+    assert!(said.contains("must be https; kinegraf migrate FILE makes a file of kinegraf's own, which can allow it"), "{said}");
     assert!(refused("  [packing]\n").contains("[packing] is not read in a file of Telegraf"));
     assert!(refused("  pack = \"lines\"\n").contains("it belongs to [packing] of a file of kinegraf's own"));
+}
+
+#[test]
+fn a_variable_without_quotes_is_taken_as_telegraf_takes_it() {
+    let environment = [("YES", "true"), ("TEN", "10"), ("METHOD", "measurement")];
+    let options = "  debug = ${YES} # c\n  metric_batch_size = $TEN\n  data_format = ${F:-json}\n  json_timestamp_units = ${TEN}\n  [outputs.kinesis.partition]\n\
+                   \x20   method=$METHOD\n";
+    let config = load_all(&format!("{SECTION}{options}"), &[], &environment).unwrap();
+    assert_eq!((config.log.level, config.partition), (Level::Debug, PartitionMethod::Measurement));
+    assert_eq!(config.format, Format::Json(TimestampUnit::from_duration(Duration::from_secs(10))));
+    assert!(config.notes[0].contains("metric_batch_size"), "{:?}", config.notes);
+    let said = refused("  debug = ${NO}\n");
+    assert!(said.starts_with("f.toml:4:11: debug needs the variable NO, which is not set"), "{said}");
+    // What is no variable alone is no value, whatever Telegraf makes of it.
+    for wrong in ["debug = $", "debug = ${YES} no", "debug = ${YES}${YES}", "debug = $$YES", "debug = ${A:-\"true\"}", "debug = ${YES"] {
+        assert!(refused(&format!("  {wrong}\n")).contains("syntax error"), "{wrong}");
+    }
+}
+
+#[test]
+fn plain_http_to_another_host_is_refused_with_what_can_be_done_about_it_here() {
+    let said = refused("  endpoint_url = \"http://192.0.2.1:4567\"\n");
+    assert!(said.contains("must be https; kinegraf migrate FILE makes a file of kinegraf's own, which can allow it"), "{said}");
+    assert!(with("  endpoint_url = \"http://127.0.0.1:4567\"\n").destination.is_some());
+}
+
+#[test]
+fn a_filter_that_is_empty_filters_nothing_and_is_no_mistake() {
+    for empty in
+        ["namepass = []", "tagexclude = [\n  ]", "name_prefix = \"\"", "tagpass = {}", "json_nested_fields_include = []", "[outputs.kinesis.tags]"]
+    {
+        assert_eq!(with(&format!("  {empty}\n")).notes, [] as [&str; 0], "{empty}");
+    }
 }
 
 #[test]
@@ -162,6 +231,17 @@ fn a_file_that_telegraf_loads_too_is_warned_of_loudly() {
 }
 
 #[test]
+fn a_section_alone_is_warned_of_where_telegraf_looks_for_files_itself() {
+    let notes = |path: &str| load_tree(&[(path, SECTION)], &["-c", path], &[]).unwrap().notes;
+    for path in ["/etc/telegraf/telegraf.conf", "/etc/telegraf/telegraf.d/kinesis.conf", "/opt/x/telegraf.d/out/kinesis.conf", "telegraf.d/k.conf"] {
+        assert!(notes(path)[0].starts_with(&format!("{path}:1:1: DUPLICATES")), "{path}");
+    }
+    for path in ["/etc/kinegraf/kinesis.conf", "/etc/telegraf/kinegraf.toml", "/etc/telegraf/telegraf.d/kinesis.conf.off", "/x/telegraf.d"] {
+        assert_eq!(notes(path), [] as [&str; 0], "{path}");
+    }
+}
+
+#[test]
 fn a_directory_is_searched_for_the_one_section_as_telegraf_searches_it() {
     let tree = [
         ("/etc/telegraf/telegraf.conf", "[agent]\n"),
@@ -174,7 +254,9 @@ fn a_directory_is_searched_for_the_one_section_as_telegraf_searches_it() {
     assert_eq!(config.destination.unwrap().stream, "s");
     assert!(config.notes[0].contains("/etc/telegraf/telegraf.d/out/kinesis.conf:1:1: DUPLICATES"), "{:?}", config.notes);
     let said = load_tree(&tree[..1], &["-c", "/etc/telegraf"], &[]).unwrap_err().first_line();
-    assert_eq!(said, "/etc/telegraf: has no [[outputs.kinesis]] in its 1 files that end in .conf");
+    assert_eq!(said, "/etc/telegraf: has no [[outputs.kinesis]] in its one file that ends in .conf");
+    let said = load_tree(&[("/d/a.toml", SECTION)], &["-c", "/d"], &[]).unwrap_err().first_line();
+    assert_eq!(said, "/d: is a directory without a file that ends in .conf: name a file, or a directory of Telegraf's");
 }
 
 #[test]

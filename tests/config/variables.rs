@@ -59,6 +59,22 @@ fn a_secret_from_a_variable_is_never_shown() {
 }
 
 #[test]
+fn a_secret_with_a_dollar_sign_is_not_shown_as_the_name_of_a_variable() {
+    for secret in ["hunter$two", "$hunter/two", "${hunter}two", "${hunter%two}", "${hunter:two}", "$hunter$two", "x${hunter:?two}", "${hunter"] {
+        for key in ["access_key", "secret_key", "token"] {
+            let said = said(&format!("{key} = \"{secret}\"\n"), &[("STREAM", "s")]);
+            assert!(said.contains(&format!("f.toml:3:{}: {key} has ", key.len() + 4)), "{said}");
+            assert!(!said.contains("hunter") && !said.contains("two"), "{secret}: {said}");
+        }
+    }
+    // Where the whole value is a variable, its name must be said.
+    for text in ["$KEY_ID", "${KEY_ID}", "${KEY_ID:?set it in the unit}"] {
+        let said = said(&format!("secret_key = \"{text}\"\n"), &[("STREAM", "s")]);
+        assert!(said.contains("secret_key needs the variable KEY_ID, which is not set") && said.contains("set it"), "{said}");
+    }
+}
+
+#[test]
 fn a_reference_to_telegrafs_secret_store_is_refused_in_any_value() {
     let said = said("secret_key = \"@{store:key}\"\n", &[("STREAM", "s")]);
     assert!(said.contains("secret_key refers to a secret store of Telegraf, which only Telegraf can open: write \"${VAR}\""), "{said}");

@@ -5,6 +5,20 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use crate::{Migration, SECTION, kinegraf};
 
 #[test]
+fn whoever_looked_first_may_write_afterwards_with_the_same_file() {
+    let migration = Migration::of(SECTION);
+    migration.run(&[]).assert_code(0);
+    let written = migration.written();
+    migration.run(&["--write"]).assert_code(0);
+    assert_eq!(migration.written(), written);
+    // What somebody changed, or opened to others, is not taken for it.
+    let other = Migration::of(SECTION);
+    other.run(&[]).assert_code(0);
+    std::fs::set_permissions(&other.output, PermissionsExt::from_mode(0o644)).unwrap();
+    assert!(other.run(&["--write"]).assert_code(74).first_line().contains("exists already"));
+}
+
+#[test]
 fn a_file_that_is_there_is_refused_and_untouched() {
     let migration = Migration::of(SECTION);
     std::fs::write(&migration.output, "mine").unwrap();
@@ -21,6 +35,24 @@ fn a_file_that_is_there_is_refused_and_untouched() {
         kinegraf().args(arguments).run().assert_code(74);
     }
     assert_eq!(migration.names(), ["kinegraf.toml", "telegraf.conf"]);
+}
+
+#[test]
+fn a_telegraf_file_that_is_not_there_or_was_migrated_before_is_78_and_told_as_such() {
+    let migration = Migration::of(SECTION);
+    migration.run(&["--write"]).assert_code(0);
+    let again = migration.run(&[]).assert_code(78);
+    assert!(
+        again
+            .first_line()
+            .ends_with("without [[outputs.kinesis]], but one with kinegraf: it was migrated before, it seems: name the file that has it"),
+        "{}",
+        again.stderr
+    );
+    std::fs::remove_file(&migration.file).unwrap();
+    let missing = migration.run(&[]).assert_code(78);
+    // What helps a run that finds no file helps nobody here.
+    assert_eq!(missing.stderr, format!("kinegraf: {}: there is no such file, the command line names it\n", migration.file.display()));
 }
 
 #[test]
@@ -80,6 +112,17 @@ fn a_closed_stdout_is_74_and_says_what_was_made() {
     let made = format!("made: {}; {} is as it was", migration.output.display(), migration.file.display());
     assert!(finished.first_line().contains("the section cannot be printed") && finished.first_line().contains(&made), "{}", finished.stderr);
     assert_eq!((migration.names().len(), std::fs::read_to_string(&migration.file).unwrap().as_str()), (2, SECTION));
+}
+
+#[test]
+fn the_file_is_0600_whatever_the_umask_is() {
+    for umask in ["000", "777"] {
+        let migration = Migration::of(SECTION);
+        let script = format!("umask {umask}; exec \"$@\"");
+        let arguments = ["-c", &script, "sh", &crate::program(), "migrate", migration.file.to_str().unwrap(), "--output"];
+        crate::support::Program::exactly("/bin/sh").args(arguments).args([&migration.output]).run().assert_code(0);
+        assert_eq!(std::fs::metadata(&migration.output).unwrap().permissions().mode() & 0o7777, 0o600, "{umask}");
+    }
 }
 
 #[test]

@@ -90,8 +90,8 @@ fn section() -> impl Strategy<Value = String> {
     let format = (
         option("data_format", &["\"influx\"", "\"json\"", "\"\"", "\"${JSON}\"", "\"${EMPTY}\""]),
         option("format", &["\"string\"", "\"custom\"", "\"String\"", "\"\"", "'anything'"]),
-        option("json_timestamp_units", &["\"1ms\"", "\"10us\""]),
-        option("debug", &["true", "false", "\"${TRUE}\""]),
+        option("json_timestamp_units", &["\"1ms\"", "\"10us\"", "'1.5s'", "10", "\"-1s\"", "\"${SECONDS:-10s}\""]),
+        option("debug", &["true", "false", "\"${TRUE}\"", "${TRUE}"]),
     );
     let keys = (option("partitionkey", TEXTS), option("use_random_partitionkey", &["true", "false", "\"${TRUE}\"", "\"${EMPTY}\""]));
     let agent = option("metric_batch_size", &["500"]);

@@ -54,9 +54,10 @@ fn harmless_comments_of_what_is_kept_stay() {
 fn a_secret_in_a_section_with_mistakes_is_not_shown() {
     let migration = Migration::of(text().replace("region =", "regoin =").replace("streamname", "secret_kee"));
     assert_nothing_is_shown(&migration, &[], 78);
-    // A second run, whose file is there.
+    // A second run, whose file is there and is another one by now.
     let migration = Migration::of(text());
     migration.run(&[]).assert_code(0);
+    std::fs::write(&migration.output, "mine").unwrap();
     assert_nothing_is_shown(&migration, &[], 74);
 }
 

@@ -198,6 +198,9 @@ fn sections_that_cannot_be_taken_over_are_78_with_their_places_and_make_nothing(
         }
         assert_eq!((migration.names(), std::fs::read_to_string(&migration.file).unwrap()), (vec!["telegraf.conf".to_owned()], text.to_owned()));
     }
+    let finished = crate::kinegraf().args(["migrate", "nowhere.conf"]).run().assert_code(78);
+    assert!(finished.stderr.starts_with("kinegraf: nowhere.conf: there is no such file, the command line names it\n"), "{}", finished.stderr);
+    assert!(!finished.stderr.contains("--stream"), "that is a run's: {}", finished.stderr);
     let migration = Migration::of(format!("{SECTION}  rgion = \"x\"\n  debug = 7\n  data_format = \"csv\"\n"));
     let finished = migration.run(&[]).assert_code(78);
     assert_eq!(finished.stderr.matches('^').count(), 3, "{}", finished.stderr);
@@ -225,6 +228,30 @@ fn variables_that_are_not_set_here_are_no_mistake_and_are_named() {
 }
 
 #[test]
+fn a_variable_without_quotes_gets_them_where_it_needs_them() {
+    let options = "  debug = ${DEBUG} # c\n  metric_batch_size = ${SIZE}\n  partitionkey = $KEY\n";
+    let migration = Migration::of(format!("{SECTION}{options}"));
+    let printed = migration.printed(&[]);
+    assert!(printed.contains("\n  metric_batch_size = ${SIZE}\n"), "{printed}");
+    let written = migration.written();
+    assert_eq!(says(&written)[2..], ["debug = \"${DEBUG}\"", "partitionkey = \"$KEY\""][..]);
+}
+
+#[test]
+fn a_variable_that_is_not_taken_over_is_not_asked_for_and_what_one_holds_here_decides_nothing() {
+    let options = "  partitionkey = \"${OLD}\"\n  use_random_partitionkey = true\n";
+    let finished = Migration::of(format!("{SECTION}{options}")).program(&[]).env("OLD", "x").run().assert_code(0);
+    assert!(
+        !finished.stderr.contains("OLD") && finished.stderr.contains("left out, since nothing looked at it: partitionkey"),
+        "{}",
+        finished.stderr
+    );
+    let migration = Migration::of(format!("{SECTION}  format = \"${{FORMAT}}\"\n"));
+    migration.program(&[]).env("FORMAT", "string").run().assert_code(0);
+    assert!(migration.written().contains("\nformat = \"${FORMAT}\"\n"), "{}", migration.written());
+}
+
+#[test]
 fn what_the_section_left_to_its_surroundings_is_said() {
     let finished = Migration::of("[[outputs.kinesis]]\n  streamname = \"s\"\n").run(&[]).assert_code(0);
     assert!(
@@ -248,6 +275,7 @@ fn arguments_that_cannot_be_followed_are_64_and_make_nothing() {
         (&["migrate", "a", "--ouput", "b"], "unknown option '--ouput', did you mean --output?"),
         (&["migrate", "a", "--output"], "--output needs a value: --output PATH"),
         (&["migrate", "a", "--output=x/.."], "--output names no file"),
+        (&["migrate", "a", "--output", "-"], "--output is '-', must name a file"),
         (&["migrate", "a", "--write=yes"], "--write takes no value"),
         (&["migrate", "a", "--write", "--write"], "--write is given twice"),
         (&["migrate", ""], "the FILE to migrate is empty"),

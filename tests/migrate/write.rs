@@ -112,6 +112,17 @@ fn what_is_no_file_of_its_own_is_not_changed() {
 }
 
 #[test]
+fn a_file_of_two_names_is_not_changed_under_one_of_them() {
+    let migration = Migration::of(SECTION);
+    let other = migration.dir.path().join("other.conf");
+    std::fs::hard_link(&migration.file, &other).unwrap();
+    let finished = migration.run(&["--write"]).assert_code(74);
+    assert!(finished.first_line().contains("telegraf.conf: has 2 names, of which --write would change one"), "{}", finished.stderr);
+    assert_eq!((read(&migration.file).as_str(), migration.names().len()), (SECTION, 2));
+    migration.run(&[]).assert_code(0);
+}
+
+#[test]
 fn a_file_without_a_backup_is_not_changed_and_what_was_made_is_named() {
     let migration = Migration::of("");
     // A name so long that its backup's is too long: that stops the superuser too.

@@ -32,6 +32,21 @@ fn five_mistakes_in_a_file_are_five_messages_with_line_and_column_and_78() {
 }
 
 #[test]
+fn the_first_line_is_one_that_telegraf_shows_whatever_the_file_is_called_and_says() {
+    let dir = TempDir::new();
+    let finished = with_file(&dir, "region = \"grün\"\nstreamname = \"s\"\n").assert_code(78);
+    assert_reason(&finished, &["region is \"gr\\u{fc}n\", must be a region such as \"eu-central-1\""]);
+    assert!(finished.stderr.contains("region is \"grün\", must be") && finished.stderr.contains("1 | region = \"grün\"\n"), "{}", finished.stderr);
+    let deep = dir.path().join("d".repeat(200)).join("e".repeat(200)).join("f".repeat(200));
+    std::fs::create_dir_all(&deep).unwrap();
+    let file = deep.join("kinegraf.toml");
+    std::fs::write(&file, "region = 7\n").unwrap();
+    let finished = kinegraf().args(["--config"]).args([&file]).run().assert_code(78);
+    assert_reason(&finished, &["dddd"]);
+    assert!(finished.stderr.contains("kinegraf.toml:1:10: region is an integer"), "{}", finished.stderr);
+}
+
+#[test]
 fn secrets_in_a_file_with_mistakes_are_not_shown() {
     let dir = TempDir::new();
     let text = "streamname = \"s\"\nregion = \"us-east-1\"\naccess_key = \"AKIASECRETSECRETSECR\"\nsecret_key = \"wJalrXUtn FEMI/K7MDENG/bPxRfiCYSECRETKEY\"\n\
@@ -52,7 +67,7 @@ fn a_file_that_cannot_be_read_is_said_with_what_named_it() {
     let finished = kinegraf().env("KINEGRAF_CONFIG", &missing).run().assert_code(78);
     assert_reason(&finished, &["missing.toml", "no such file", "KINEGRAF_CONFIG"]);
     let finished = kinegraf().args(["-c"]).args([dir.path()]).run().assert_code(78);
-    assert_reason(&finished, &["has no [[outputs.kinesis]] in its 0 files"]);
+    assert_reason(&finished, &["is a directory without a file that ends in .conf"]);
     let binary = dir.file("binary.toml", b"region = \"\xff\xfe\"\n");
     assert_reason(&kinegraf().args(["-c"]).args([binary]).run().assert_code(78), &["binary.toml:1:11: ", "UTF-8"]);
     // An endless file is not read to its end.

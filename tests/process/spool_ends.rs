@@ -126,8 +126,7 @@ fn sigterm_loses_nothing_that_was_accepted() {
     let (spool, mut gate, (lines, bytes)) = (Spool::new(""), Gate::new(), input(100));
     let mut running = spool.run(&gate.url()).args(["--shutdown-timeout", "500ms"]).stdin_open().start();
     running.write(&bytes);
-    assert!(super::spool_common::wait_until(|| running.sleeps_in_read()), "{}", running.stderr());
-    std::thread::sleep(Duration::from_millis(100));
+    assert!(super::spool_common::wait_until(|| running.has_taken_everything()), "{}", running.stderr());
     running.signal("TERM");
     running.close_stdin();
     let finished = running.wait().assert_code(0);
@@ -141,7 +140,7 @@ fn sigterm_loses_nothing_that_was_accepted() {
 fn a_second_process_waits_for_the_directory_and_names_who_has_it() {
     let (spool, server) = (Spool::new(""), Server::start(Options::default()));
     let mut first = spool.run(&server.url()).stdin_open().start();
-    assert!(super::spool_common::wait_until(|| first.sleeps_in_read()));
+    assert!(super::spool_common::wait_until(|| first.has_taken_everything()));
     let finished = spool.run(&server.url()).args(["--deadline", "500ms"]).stdin(input(3).1).run().assert_code(75);
     assert_within(&finished, Duration::from_millis(500));
     assert!(finished.time >= Duration::from_millis(450), "it did not wait: {:?}", finished.time);

@@ -1,10 +1,11 @@
 //! Telegraf's own configuration, as it is: the sample of each version delivers to a loopback Kinesis, and what is said about one that cannot.
 
 use super::common::{assert_reason, kinegraf};
+use super::support::fault::{RecordError, Throttle};
 use super::support::process::Finished;
 use super::support::server::Store;
 use super::support::service::Stream;
-use super::support::{ACCESS_KEY, Options, Program, SECRET_KEY, Server, TempDir};
+use super::support::{ACCESS_KEY, Fault, Options, Pick, Plan, Program, SECRET_KEY, Server, TempDir};
 
 const LINES: &str = "cpu,host=gw\\ 1,site=a usage=1.5 1519000000000000000\nmem used=2i 1519000000000000001\n";
 
@@ -94,10 +95,45 @@ fn a_directory_of_telegraf_is_read_for_its_one_section() {
 }
 
 #[test]
+fn what_is_no_file_in_a_directory_of_telegraf_is_not_opened() {
+    let dir = TempDir::new();
+    std::fs::create_dir(dir.path().join("etc")).unwrap();
+    dir.file("etc/kinesis.conf", include_str!("../golden/telegraf/1.39.conf"));
+    std::os::unix::fs::symlink(dir.path(), dir.path().join("etc/folder.conf")).unwrap();
+    // Whoever opened the pipe would wait for ever: nobody writes into it.
+    let pipe = dir.path().join("etc/pipe.conf");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let program = kinegraf().args(["--dry-run", "--config"]).args([dir.path().join("etc")]).limit(std::time::Duration::from_secs(10));
+    assert_eq!(program.stdin(LINES).run().assert_code(0).stdout.iter().filter(|byte| **byte == b'\n').count(), 2);
+}
+
+#[test]
 fn what_only_telegraf_can_do_stops_the_run_before_anything_is_read() {
     let (server, dir) = (server(), TempDir::new());
     let text = format!("{}  namepass = [\"cpu\"]\n  role_arn = \"arn:aws:iam::123456789012:role/x\"\n", include_str!("../golden/telegraf/1.39.conf"));
     let finished = with(&server, &dir, &text).run().assert_code(78);
     assert_reason(&finished, &["telegraf.conf", "namepass can only be obeyed by Telegraf"]);
     assert!(finished.stderr.contains(":32:3: role_arn is not read") && stored(&server).is_empty(), "{}", finished.stderr);
+}
+
+#[test]
+fn nothing_but_put_records_is_ever_asked_so_that_no_other_right_is_needed() {
+    let sample = include_str!("../golden/telegraf/1.39.conf");
+    let plans: [(Plan, i32); 4] = [
+        (Plan::Good, 0),
+        (Plan::Script(vec![Fault::FailRecords(Pick::All, RecordError::Internal), Fault::Throttle(Throttle::Provisioned), Fault::InternalFailure]), 0),
+        (Plan::Always(Fault::AccessDenied), 77),
+        (Plan::Always(Fault::ExpiredToken), 77),
+    ];
+    for (plan, code) in plans {
+        let (server, dir) = (server(), TempDir::new());
+        server.set_plan(plan);
+        with(&server, &dir, sample).run().assert_code(code);
+        let exchanges = server.exchanges();
+        // What asks for something else has no records.
+        assert!(!exchanges.is_empty() && exchanges.iter().all(|exchange| exchange.records.len() == 2), "{code}: {exchanges:?}");
+    }
+    let (server, dir) = (server(), TempDir::new());
+    with(&server, &dir, &sample.replace("StreamName\"", "nowhere\"")).run().assert_code(1);
+    assert!(server.exchanges().iter().all(|exchange| exchange.records.len() == 2 && exchange.code == "ResourceNotFoundException"));
 }

@@ -100,8 +100,9 @@ impl Blocks {
             } else {
                 plain.extend_from_slice(data);
             }
-            let line =
-                |entry: block::Entry| shape.number(std::str::from_utf8(&plain[entry.line_start as usize..][..entry.line_size as usize]).unwrap());
+            let line = |entry: block::Entry| {
+                shape.number(std::str::from_utf8(&plain[entry.line_start as usize..][..entry.line_size as usize]).expect("a line is text"))
+            };
             let lines: Vec<u64> = entries(&plain, 0).map(line).collect();
             let before = self.lines.insert(header.position.0, lines.clone());
             assert!(before.is_none_or(|before| before == lines), "position {} was used twice", header.position.0);

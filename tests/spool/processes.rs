@@ -104,9 +104,7 @@ fn a_second_process_is_told_the_number_of_the_first_and_gets_the_directory_when_
 fn a_lock_that_nobody_holds_or_that_was_removed_is_taken() {
     let temp = TempDir::new();
     temp.file("lock", "4194304999\n");
-    let first = open(temp.path());
-    assert_eq!(fs::read_to_string(temp.path().join("lock")).unwrap(), format!("{}\n", std::process::id()));
-    drop(first);
+    drop(open(temp.path()));
     assert_eq!(names(temp.path()).len(), 2);
     fs::remove_file(temp.path().join("lock")).unwrap();
     open(temp.path());

@@ -204,6 +204,12 @@ impl Running {
         self.peak_rss
     }
 
+    /// Whether everything that was written to the pipe of [`Program::stdin_open`] has been read, and it waits for more.
+    pub fn has_taken_everything(&self) -> bool {
+        let pipe = self.pipe.as_ref().expect("the program was started with stdin_open");
+        rustix::io::ioctl_fionread(pipe).unwrap() == 0 && self.sleeps_in_read()
+    }
+
     /// Whether its input thread sleeps until there is more to read; false where the system does not tell.
     pub fn sleeps_in_read(&self) -> bool {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid())).into_iter().flatten().flatten().map(|task| task.path());
@@ -211,6 +217,13 @@ impl Running {
         // The number of the system call first: read(2) on x86_64, on aarch64 and riscv64, on 32 bits.
         let call = input.and_then(|task| std::fs::read_to_string(task.join("syscall")).ok());
         call.is_some_and(|call| call.split(' ').next().is_some_and(|number| ["0", "63", "3"].contains(&number)))
+    }
+
+    /// Whether its input thread has ended: it has seen the end of the input, or takes no more.
+    pub fn stdin_is_over(&self) -> bool {
+        let mut tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid())).into_iter().flatten().flatten();
+        self.started.elapsed() > Duration::from_secs(1)
+            && !tasks.any(|task| std::fs::read(task.path().join("comm")).is_ok_and(|name| name == b"input\n"))
     }
 
     pub fn has_ended(&mut self) -> bool {

@@ -15,6 +15,23 @@ fn the_section_that_runs_the_program_passes_telegrafs_own_check() {
     assert!(said.contains("UseBatchFormat"), "{said}");
 }
 
+/// Every piece of TOML in a document that is Telegraf's, which has `[[…]]`.
+fn sections(page: &str) -> Vec<String> {
+    let fenced = page.split("\n```toml\n").skip(1).map(|rest| rest.split("\n```").next().unwrap().to_owned());
+    fenced.filter(|snippet| snippet.contains("[[")).collect()
+}
+
+#[test]
+fn every_section_in_the_documents_passes_telegrafs_own_check() {
+    let Some(telegraf) = find() else { return };
+    let sections: Vec<String> =
+        [include_str!("../../README.md"), include_str!("../../docs/migrating-from-telegraf.md")].into_iter().flat_map(sections).collect();
+    assert!(sections.len() >= 5, "{sections:?}");
+    for section in sections {
+        assert_eq!(Agent::new(telegraf, "").input(b"", "data_format = \"influx\"").section(&section).check(), Ok(()), "{section}");
+    }
+}
+
 #[test]
 fn the_section_in_the_readme_passes_telegrafs_own_check_and_delivers() {
     let Some(telegraf) = find() else { return };

@@ -8,7 +8,7 @@ use super::support::{Fault, Options, Pick, Plan, STREAM, Server};
 use super::telegraf::{Agent, find};
 
 /// Lines that Telegraf writes as it reads them, in more than two of its batches of 1,000.
-fn lines(count: usize) -> Vec<Vec<u8>> {
+pub(crate) fn lines(count: usize) -> Vec<Vec<u8>> {
     let line = |i: usize| match i % 3 {
         0 => format!("cpu,cpu=cpu{},host=edge usage_idle=9{}.5,usage_user=1.25 1795305600{i:09}", i % 4, i % 10),
         1 => format!("log,host=edge\\ one message=\"first {i}\nsecond \\\"{i}\\\"\",pid={i}i 1795305600{i:09}"),
@@ -24,7 +24,7 @@ fn joined(lines: &[Vec<u8>]) -> Vec<u8> {
 const INFLUX: &str = "data_format = \"influx\"";
 
 /// Waits until Telegraf's log says it.
-fn wait_for(telegraf: &mut Running, words: &str) {
+pub(crate) fn wait_for(telegraf: &mut Running, words: &str) {
     for _ in 0..3000 {
         if telegraf.stderr().contains(words) {
             return;

@@ -12,6 +12,7 @@ mod configuration;
 mod exec;
 mod identical;
 mod json;
+mod lost;
 mod metrics;
 mod migrate;
 mod telegraf;

@@ -110,6 +110,11 @@ impl Agent {
         ))
     }
 
+    /// The whole text with another section behind it, for a file that somebody else names.
+    pub(crate) fn text_with(&self, section: &str) -> String {
+        format!("{}{section}", self.text)
+    }
+
     fn program(&self, arguments: &[&str]) -> Program {
         let path = self.dir.file("telegraf.conf", &self.text);
         let config = ["--config", path.to_str().unwrap()];

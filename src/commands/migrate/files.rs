@@ -29,6 +29,10 @@ impl Original {
         if !metadata.is_file() {
             return Err(io::Error::other("is no regular file"));
         }
+        // It is replaced, not written to: another name would keep what it was, and Telegraf may know that one.
+        if metadata.nlink() > 1 {
+            return Err(io::Error::other(format!("has {} names, of which --write would change one: do without --write", metadata.nlink())));
+        }
         let original = Original { path, bytes: bytes.to_owned(), mode: metadata.mode() & 0o7777, owner: (metadata.uid(), metadata.gid()) };
         original.check()?;
         Ok(original)
@@ -81,9 +85,25 @@ impl Original {
     }
 }
 
-/// Makes a file that only its owner can read.
-pub(super) fn create_private(path: &Path, content: &str) -> io::Result<()> {
-    create(path, content.as_bytes(), |_| Ok(()))
+/// Makes a file that only its owner can read: `owner`, where one is given and whoever runs this may give files away. One that is there with this very
+/// content, and private, is as good: somebody looked at what would be done, and does it now.
+pub(super) fn create_private(path: &Path, content: &str, owner: Option<u32>) -> io::Result<()> {
+    let made = create(path, content.as_bytes(), |file| {
+        if owner.is_some() {
+            _ = fchown(file, owner, None);
+        }
+        // A umask may have taken the owner's rights too.
+        file.set_permissions(Permissions::from_mode(PRIVATE))
+    });
+    match made {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && is_there(path, content) => Ok(()),
+        made => made,
+    }
+}
+
+fn is_there(path: &Path, content: &str) -> bool {
+    let is_private = |metadata: fs::Metadata| metadata.is_file() && metadata.mode() & 0o077 == 0 && metadata.len() == content.len() as u64;
+    fs::symlink_metadata(path).is_ok_and(is_private) && fs::read(path).is_ok_and(|bytes| bytes == content.as_bytes())
 }
 
 /// Makes a file, whole and on the disk, or none.
@@ -130,6 +150,21 @@ pub(super) fn owner(path: &Path) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_private_file_is_given_to_whoever_needs_it_where_that_is_permitted() {
+        const NOBODY: u32 = 65_534;
+        let directory = std::env::temp_dir().join(format!("kinegraf-private-{}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        let (path, probe) = (directory.join("kinegraf.toml"), directory.join("probe"));
+        fs::write(&probe, "").unwrap();
+        let own = fs::metadata(&probe).unwrap().uid();
+        let is_permitted = std::os::unix::fs::chown(&probe, Some(NOBODY), None).is_ok();
+        create_private(&path, "secret", Some(NOBODY)).unwrap();
+        let made = fs::metadata(&path).unwrap();
+        fs::remove_dir_all(&directory).unwrap();
+        assert_eq!((made.mode() & 0o7777, made.uid()), (0o600, if is_permitted { NOBODY } else { own }));
+    }
 
     #[test]
     fn what_somebody_else_changed_meanwhile_is_not_overwritten() {

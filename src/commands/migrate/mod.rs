@@ -3,7 +3,7 @@
 //! | step | what | fails with |
 //! |---|---|---|
 //! | 1 | read FILE; every mistake of its section at once | 78 |
-//! | 2 | make PATH, readable by its owner alone; whatever has that name stays as it is | 74 |
+//! | 2 | make PATH, readable by its owner alone, who is Telegraf's user where that can be; whatever has that name stays as it is | 74 |
 //! | 3 | print the new section | 74 |
 //! | 4 | with `--write`: back FILE up, then replace it at once | 74 |
 //!
@@ -28,6 +28,7 @@ use crate::cli::{MigrateOptions, Pairing};
 use crate::config::ConfigError;
 use crate::config::diagnostic::show_path;
 use crate::config::load;
+use crate::config::telegraf::Purpose;
 use crate::config::{Environment, Files};
 use crate::ending;
 
@@ -72,7 +73,7 @@ impl From<ConfigError> for Failure {
 /// # Errors
 /// Why the section cannot be taken over, or which file cannot be made or changed, and what was made before that.
 pub fn run(options: &MigrateOptions, environment: &Environment, files: Files<'_>, stdout: &mut dyn Write) -> Result<Vec<String>, Failure> {
-    let (file, bytes) = load::read_named(&options.file, "the command line", &files)?;
+    let (file, bytes) = load::read_named(&options.file, "the command line", Purpose::Migrate, &files)?;
     let text = &*load::decode(&file, &bytes)?;
     let section = Section::read(&file, text, environment, &files)?;
 
@@ -86,7 +87,8 @@ pub fn run(options: &MigrateOptions, environment: &Environment, files: Files<'_>
         false => None,
     };
 
-    files::create_private(&config, &own_file::text(&section, &show_path(&file))).map_err(|error| cannot_make(&config, &error))?;
+    let telegraf = notes::telegraf_user(&files);
+    files::create_private(&config, &own_file::text(&section, &show_path(&file)), telegraf).map_err(|error| cannot_make(&config, &error))?;
     let mut made = show_path(&config);
     let unchanged =
         |what: &str, made: &str, error: &io::Error| Failure::Io(format!("{what}: {error}; made: {made}; {} is as it was", show_path(&file)));
@@ -95,7 +97,7 @@ pub fn run(options: &MigrateOptions, environment: &Environment, files: Files<'_>
     let shown = if units.is_empty() { printed.clone() } else { format!("{printed}\n{units}") };
     stdout.write_all(shown.as_bytes()).and_then(|()| stdout.flush()).map_err(|error| unchanged("the section cannot be printed", &made, &error))?;
 
-    let owners = Owners { config: files::owner(&config), file: files::owner(&file), telegraf: notes::telegraf_user(&files) };
+    let owners = Owners { config: files::owner(&config), file: files::owner(&file), telegraf };
     let mut notes = vec![notes::on_owner(&owners, &config, &file)];
     notes.extend(notes::on_section(&section, options.pairing, environment));
     notes.extend(notes::on_paths(&program, &config));
@@ -113,8 +115,8 @@ pub fn run(options: &MigrateOptions, environment: &Environment, files: Files<'_>
             let line = section.tables().first().map_or(0, |table| text[..table.header.start].matches('\n').count() + 1);
             let place = format!("{}:{line}", show_path(&file));
             notes.push(format!(
-                "nothing of Telegraf is changed: put the printed section in place of [[outputs.kinesis]] in {place}, which would send every metric again, \
-                 then reload Telegraf"
+                "nothing of Telegraf is changed: put the printed section in place of the [[outputs.kinesis]] in {place}, then reload Telegraf; \
+                 with both of them every metric is sent twice"
             ));
         }
     }

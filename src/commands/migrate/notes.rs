@@ -31,7 +31,7 @@ pub(super) fn on_owner(owners: &Owners, config: &Path, file: &Path) -> String {
     let shown = show_path(config);
     let made = format!("{shown} is made, readable by its owner alone");
     match (owners.telegraf, owners.config, owners.file) {
-        (Some(telegraf), Some(config), _) if telegraf == config => made,
+        (Some(telegraf), Some(config), _) if telegraf == config => format!("{shown} is made, readable by Telegraf's user alone"),
         (Some(_), _, _) => format!("{made}: Telegraf's user must be able to read it, chown telegraf {shown}"),
         (None, Some(config), Some(owner)) if config != owner => {
             format!("{made}: Telegraf's user must be able to read it, chown --reference={} {shown}", show_path(file))
@@ -90,13 +90,13 @@ pub(super) fn on_paths(program: &Path, config: &Path) -> Vec<String> {
 /// Names of variables in the values that are taken over, sorted. What only looks like one in the value of a secret may be a piece of it.
 fn variables(section: &Section<'_>, environment: &Environment) -> Vec<String> {
     let mut found = Vec::new();
-    for id in section.given().filter(|id| section.has_variable(*id)) {
+    for id in own_file::taken_over(section).into_iter().filter(|id| section.has_variable(*id)) {
         let raw = section.raw(id).unwrap_or_default();
         let is_certain = |name: &String| {
             let alone = raw.trim_matches(['"', '\'', '$', '{', '}']) == name.as_str();
             !looks_secret(name) && (!id.key().secret || alone || environment.raw(name).is_some())
         };
-        found.extend(names(raw).into_iter().filter(is_certain));
+        found.extend(names(&raw).into_iter().filter(is_certain));
     }
     found.sort();
     found.dedup();

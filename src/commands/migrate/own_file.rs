@@ -5,6 +5,7 @@
 
 use super::section::Section;
 use crate::config::keys::Id;
+use crate::config::value::{Value, show_duration};
 
 /// A key of the new file.
 struct Entry {
@@ -64,13 +65,19 @@ pub(super) fn left_out(section: &Section<'_>) -> Vec<String> {
     let entries = entries(section);
     let is_gone = |id: &Id| match id {
         // They went into their successors, or asked for nothing.
-        Id::Partitionkey => {
-            !entries.iter().any(|entry| matches!(entry.id, Id::PartitionKey | Id::PartitionDefault) && Some(&*entry.value) == section.raw(*id))
-        }
+        Id::Partitionkey => !entries
+            .iter()
+            .any(|entry| matches!(entry.id, Id::PartitionKey | Id::PartitionDefault) && section.raw(*id).is_some_and(|raw| entry.value == raw)),
         Id::UseRandomPartitionkey => section.boolean(*id) && !entries.iter().any(|entry| entry.why == Some(WAS_RANDOM)),
         _ => true,
     };
     section.given().filter(|id| !entries.iter().any(|entry| entry.id == *id)).filter(is_gone).map(|id| id.key().path()).collect()
+}
+
+/// The keys whose value stands in the new file as it was written, if only under another name.
+pub(super) fn taken_over(section: &Section<'_>) -> Vec<Id> {
+    let entries = entries(section);
+    section.given().filter(|id| section.raw(*id).is_some_and(|raw| entries.iter().any(|entry| entry.value == raw))).collect()
 }
 
 fn entries(section: &Section<'_>) -> Vec<Entry> {
@@ -88,7 +95,7 @@ fn entries(section: &Section<'_>) -> Vec<Entry> {
 }
 
 fn as_written(section: &Section<'_>, id: Id) -> Option<Entry> {
-    section.raw(id).map(|raw| Entry { id, value: raw.to_owned(), why: None })
+    section.raw(id).map(|raw| Entry { id, value: raw.into_owned(), why: None })
 }
 
 fn format(section: &Section<'_>) -> Vec<Entry> {
@@ -96,13 +103,26 @@ fn format(section: &Section<'_>) -> Vec<Entry> {
     let mut entries: Vec<Entry> = as_written(section, Id::DataFormat).into_iter().collect();
     if let Some(raw) = section.raw(Id::Format).filter(|_| unsure || entries.is_empty()) {
         // In Telegraf everything but exactly "string" was custom.
-        let value = section.word(Id::Format).map_or_else(|| raw.to_owned(), |word| format!("\"{word}\""));
+        let word = section.word(Id::Format).filter(|_| !section.has_variable(Id::Format));
+        let value = word.map_or_else(|| raw.into_owned(), |word| format!("\"{word}\""));
         entries.push(Entry { id: Id::Format, value, why: Some(FIRST_FORMAT) });
     }
     if unsure || section.word(Id::DataFormat) == Some("json") {
-        entries.extend(as_written(section, Id::JsonTimestampUnits));
+        entries.extend(units(section));
     }
     entries
+}
+
+/// As it was written, or in our way where Telegraf's way to write a time is another.
+fn units(section: &Section<'_>) -> Option<Entry> {
+    let id = Id::JsonTimestampUnits;
+    let entry = as_written(section, id)?;
+    match section.duration(id) {
+        Some(found) if !section.has_variable(id) && id.key().kind.read(entry.value.trim_matches(['"', '\''])) != Ok(Value::Duration(found)) => {
+            Some(Entry { value: format!("\"{}\"", show_duration(found)), ..entry })
+        }
+        _ => Some(entry),
+    }
 }
 
 fn partition(section: &Section<'_>) -> Vec<Entry> {
@@ -151,7 +171,7 @@ fn without_method(section: &Section<'_>, as_it_was: Vec<Entry>) -> Vec<Entry> {
 
 /// The value of `partitionkey` under another name.
 fn from_old(section: &Section<'_>, id: Id) -> Option<Entry> {
-    section.raw(Id::Partitionkey).map(|raw| Entry { id, value: raw.to_owned(), why: Some(WAS_KEY) })
+    section.raw(Id::Partitionkey).map(|raw| Entry { id, value: raw.into_owned(), why: Some(WAS_KEY) })
 }
 
 /// A line of the table of keys as a comment.

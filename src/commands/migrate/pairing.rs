@@ -93,12 +93,11 @@ fn body(section: &Section<'_>, table: &Table) -> String {
 
 /// A statement without the comments that may hold what nobody must see.
 fn harmless(section: &Section<'_>, statement: &str) -> String {
-    let secrets: Vec<&str> =
-        KEYS.iter().filter(|key| key.secret).filter_map(|key| section.raw(key.id)).map(|raw| raw.trim_matches(['"', '\''])).collect();
+    let secrets: Vec<_> = KEYS.iter().filter(|key| key.secret).filter_map(|key| section.raw(key.id)).collect();
     let is_harmless = |comment: &str| {
         let comment_lower = comment.to_ascii_lowercase();
         let named = ["secret", "token", "passw", "access", "credential", "="].iter().any(|word| comment_lower.contains(word));
-        !named && !looks_secret(comment) && !secrets.iter().any(|secret| comment.contains(secret))
+        !named && !looks_secret(comment) && !secrets.iter().any(|secret| comment.contains(secret.trim_matches(['"', '\''])))
     };
     let (mut out, mut at) = (String::new(), 0);
     for comment in tables::comments(statement) {

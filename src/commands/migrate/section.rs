@@ -2,8 +2,10 @@
 //!
 //! What a variable holds here may be something else where Telegraf runs: it decides nothing but what must be looked at now.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::config::ConfigError;
 use crate::config::Environment;
@@ -56,9 +58,10 @@ impl<'a> Section<'a> {
         report.finish().map(|_| section)
     }
 
-    /// The value as it was written; None where the section does not give one.
-    pub(super) fn raw(&self, id: Id) -> Option<&'a str> {
-        self.span(id).map(|span| &self.text[span])
+    /// The value as it was written, a variable in quotes at any rate; None where the section does not give one.
+    pub(super) fn raw(&self, id: Id) -> Option<Cow<'a, str>> {
+        let raw = &self.text[self.span(id)?];
+        Some(if raw.starts_with('$') { Cow::Owned(format!("\"{raw}\"")) } else { Cow::Borrowed(raw) })
     }
 
     /// Whether the value is text with a `$` in it.
@@ -74,6 +77,11 @@ impl<'a> Section<'a> {
     /// A boolean, as it is understood here and now.
     pub(super) fn boolean(&self, id: Id) -> bool {
         self.settings.boolean(id)
+    }
+
+    /// A time, as it is understood here and now.
+    pub(super) fn duration(&self, id: Id) -> Option<Duration> {
+        self.settings.duration(id)
     }
 
     /// Every key that was given, in the order of the table of keys.

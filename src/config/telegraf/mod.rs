@@ -4,6 +4,7 @@
 //! `docs/migrating-from-telegraf.md`, each with the test that shows it.
 
 pub(crate) mod directory;
+pub(crate) mod duration;
 pub(crate) mod names;
 pub(crate) mod section;
 pub(crate) mod tables;

@@ -42,6 +42,7 @@ const AGENT: [&str; 4] = ["alias", "log_level", "labels", "precision"];
 const AGENT_PREFIXES: [&str; 5] = ["metric_", "flush_", "startup_", "buffer_", "influx_"];
 
 const ROLE: &str = "assuming a role is not built in this version, so name a profile or the keys of a user who may write to the stream";
+const SERIALIZER: &str = "it is of a data_format that kinegraf does not write, so leave it out or keep Telegraf's own output";
 const JSON: &str = "kinegraf writes JSON without it, so leave it out or keep Telegraf's own output";
 
 /// Data formats of Telegraf that we do not write. Source: `plugins/serializers` of 1.39.3, and `prettyjson`, which some versions had as a name.
@@ -61,11 +62,18 @@ const SERIALIZERS: [&str; 13] = [
     "wavefront",
 ];
 
+/// Their options, of which `template` is left out: it is a key of ours elsewhere.
+const OF_SERIALIZERS: [&str; 5] = ["batch_template", "endianness", "entries", "prefix", "templates"];
+const OF_SERIALIZERS_PREFIXES: [&str; 7] = ["carbon2_", "cloudevents_", "csv_", "graphite_", "prometheus_", "splunkmetric_", "wavefront_"];
+
 /// The class of an option that is no key of ours.
 pub(crate) fn class(name: &str) -> Option<Class> {
     match name {
         "role_arn" | "role_session_name" | "external_id" | "web_identity_token_file" => Some(Class::Refused(ROLE)),
         "json_timestamp_format" | "json_transformation" | "json_nested_fields_include" | "json_nested_fields_exclude" => Some(Class::Refused(JSON)),
+        name if OF_SERIALIZERS.contains(&name) || OF_SERIALIZERS_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) => {
+            Some(Class::Refused(SERIALIZER))
+        }
         name if FILTERS.contains(&name) => Some(Class::Filter),
         name if AGENT.contains(&name) || AGENT_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) => Some(Class::Agent),
         _ => None,
@@ -121,6 +129,7 @@ mod tests {
         assert_eq!(class("metric_batch_size"), Some(Class::Agent));
         assert_eq!(class("influx_sort_fields"), Some(Class::Agent));
         assert!(matches!(class("role_arn"), Some(Class::Refused(_))));
+        assert_eq!(class("graphite_tag_support"), Some(Class::Refused(SERIALIZER)));
         assert_eq!(class("streamnam"), None);
     }
 }

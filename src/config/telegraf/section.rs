@@ -9,10 +9,11 @@ use toml::de::{DeTable, DeValue};
 
 use super::Purpose;
 use super::names::{self, Class};
-use super::tables::{Table, tables};
+use super::tables::{self, Table, tables};
 use crate::config::diagnostic::{Place, Report};
 use crate::config::document::Walk;
 use crate::config::keys::{self, HIDDEN, show_name};
+use crate::config::variables;
 
 /// The tables at the top of a file of Telegraf.
 const TOP: [&str; 7] = ["agent", "global_tags", "inputs", "outputs", "processors", "aggregators", "secretstores"];
@@ -48,18 +49,33 @@ pub(crate) struct Section {
 }
 
 impl Section {
-    /// The file with all but this section as spaces, so that each byte keeps its place.
+    /// The file with all but this section as spaces, and with variables that stand without quotes, which Telegraf takes, as strings: each byte keeps its
+    /// place, and of such a string only the place counts.
     pub(crate) fn alone(&self, text: &str) -> String {
         let mut alone: Vec<u8> = text.bytes().map(|byte| if byte == b'\n' { b'\n' } else { b' ' }).collect();
         for table in &self.tables {
             alone[table.extent.clone()].copy_from_slice(&text.as_bytes()[table.extent.clone()]);
+            for bare in tables::statements(text, table).iter().filter_map(|statement| bare_variable(text, statement)) {
+                let last = bare.end - 1;
+                alone[bare.start + 1..last].fill(b'_');
+                (alone[bare.start], alone[last]) = (b'"', b'"');
+            }
         }
         String::from_utf8(alone).expect("whole lines of text and spaces are text")
     }
 }
 
+/// Where the value of this statement stands, if it is a variable without quotes.
+fn bare_variable(text: &str, statement: &tables::Statement) -> Option<Range<usize>> {
+    let rest = text[statement.value..statement.extent.end].trim_start_matches([' ', '\t']);
+    let (variable, behind) = rest.split_at(variables::size(rest)?);
+    let start = statement.extent.end - rest.len();
+    let is_whole = behind.trim_start().is_empty() || behind.trim_start().starts_with('#');
+    (is_whole && !variable.contains(['"', '\'', '\\', '\n'])).then(|| start..start + variable.len())
+}
+
 /// The section of this file, with the mistakes that concern the file as a whole; None when the file is none of Telegraf's.
-pub(crate) fn section(text: &str, report: &mut Report<'_>) -> Option<Section> {
+pub(crate) fn section(text: &str, purpose: Purpose, report: &mut Report<'_>) -> Option<Section> {
     let (top, all) = tables(text);
     if !all.iter().any(is_telegrafs) {
         return None;
@@ -69,7 +85,7 @@ pub(crate) fn section(text: &str, report: &mut Report<'_>) -> Option<Section> {
     let mut mistakes = Vec::new();
     match heads[..] {
         [_] => {}
-        [] => mistakes.push((Place::File, missing(text))),
+        [] => mistakes.push((Place::File, missing(text, purpose))),
         [first, ..] => mistakes.extend(heads[1..].iter().map(|other| {
             let message = format!("a second [[outputs.kinesis]], the first is in line {}; {ONE_SECTION}", line(first));
             (Place::Span(other.header.clone()), message)
@@ -142,15 +158,18 @@ pub(crate) fn has_section(text: &str) -> Option<Range<usize>> {
     tables(text).1.into_iter().find(|table| table.is(&KINESIS)).map(|table| table.header)
 }
 
-fn missing(text: &str) -> String {
+fn missing(text: &str, purpose: Purpose) -> String {
     let is_header = |line: &str| line.trim_start().strip_prefix('#').is_some_and(|line| line.replace(' ', "").starts_with("[[outputs.kinesis]]"));
     let hint = match text.lines().position(is_header) {
         Some(line) => format!(", the one in line {} is commented out", line + 1),
+        None if text.contains("kinegraf") => ", but one with kinegraf: it was migrated before, it seems".to_owned(),
         None => String::new(),
     };
-    format!(
-        "is a configuration of Telegraf without [[outputs.kinesis]]{hint}: name the file that has it, or give --stream and --region without a file"
-    )
+    let otherwise = match purpose {
+        Purpose::Run => ", or give --stream and --region without a file",
+        Purpose::Migrate => "",
+    };
+    format!("is a configuration of Telegraf without [[outputs.kinesis]]{hint}: name the file that has it{otherwise}")
 }
 
 /// Every option of the section, from the root of its file.
@@ -187,7 +206,7 @@ fn foreign(walk: &mut Walk<'_, '_, '_>, class: Class, text: &str, name: Range<us
     }
     let shown = shown.trim_matches('\'');
     walk.hide(value, false);
-    if value.get_ref().as_str().is_some_and(|text| text.trim().is_empty()) {
+    if says_nothing(value.get_ref()) {
         return;
     }
     match (class, walk.purpose) {
@@ -206,6 +225,16 @@ fn foreign(walk: &mut Walk<'_, '_, '_>, class: Class, text: &str, name: Range<us
     }
 }
 
+/// To Telegraf an empty option of these is one that is not there.
+fn says_nothing(value: &DeValue<'_>) -> bool {
+    match value {
+        DeValue::String(text) => text.trim().is_empty(),
+        DeValue::Array(array) => array.is_empty(),
+        DeValue::Table(table) => table.is_empty(),
+        _ => false,
+    }
+}
+
 /// One note for all that only Telegraf can do, however much it is.
 fn note_kept(walk: &mut Walk<'_, '_, '_>) {
     let Some(section) = &walk.document.telegraf else { return };
@@ -213,14 +242,14 @@ fn note_kept(walk: &mut Walk<'_, '_, '_>) {
     let Some(first) = kept.first() else { return };
     let names: Vec<String> = kept.iter().take(NAMED_MAX).map(|kept| show_name(&kept.name)).collect();
     let more = if kept.len() > NAMED_MAX { format!(" and {} more", kept.len() - NAMED_MAX) } else { String::new() };
-    let message = format!("left to Telegraf and ignored here: {}{more}; they belong into the section that starts kinegraf", names.join(", "));
+    let message = format!("ignored, since only Telegraf can do it: {}{more}; it belongs in the section that starts kinegraf", names.join(", "));
     walk.report.note(Place::Span(first.key.clone()), message);
 }
 
 /// The commonest way to pay twice.
 pub(crate) fn note_loaded(section: &Section, report: &mut Report<'_>) {
     let Some(head) = section.tables.first() else { return };
-    let message = "DUPLICATES: a Telegraf that loads this file sends every metric to the stream as well: remove this [[outputs.kinesis]] from what Telegraf \
+    let message = "DUPLICATES: a Telegraf that loads this file sends every metric to the stream as well: take this [[outputs.kinesis]] out of what Telegraf \
                    loads (kinegraf migrate FILE shows how)";
     report.note(Place::Span(head.header.clone()), message.to_owned());
 }

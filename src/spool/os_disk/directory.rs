@@ -18,6 +18,9 @@ use crate::spool::os_disk::names::Name;
 /// File systems that forget: their magic numbers, from linux/magic.h.
 const VOLATILE: [(u64, &str); 3] = [(0x0102_1994, "tmpfs"), (0x8584_58f6, "ramfs"), (0x794c_7630, "overlayfs")];
 
+/// Bytes of the kernel's list of locks that are read.
+const LOCKS_SIZE_MAX: u64 = 256 << 10;
+
 /// An open directory.
 #[derive(Debug)]
 pub(super) struct Directory {
@@ -32,7 +35,10 @@ impl Directory {
     pub(super) fn open(path: &Path, make: bool) -> Result<Directory, OpenError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let made = make && make_directory(path).map_err(|error| explain(path, "make it", error))?;
-        let fd = rustix::fs::openat(CWD, path, flags, Mode::empty()).map_err(|error| explain(path, "open it", error.into()))?;
+        let fd = rustix::fs::openat(CWD, path, flags, Mode::empty()).map_err(|error| match explain(path, "open it", error.into()) {
+            OpenError::Refused { directory, reason: Refusal::NoParent } if !make => OpenError::Refused { directory, reason: Refusal::Missing },
+            error => error,
+        })?;
         if made {
             let mode = rustix::fs::fchmod(&fd, Mode::RWXU);
             mode.map_err(|error| explain(path, "set its mode", error.into()))?;
@@ -121,7 +127,8 @@ impl Directory {
         Ok(())
     }
 
-    /// Locks a file for as long as what is returned lives, and writes our process number into it.
+    /// Locks a file for as long as what is returned lives. Who holds it is asked of the kernel, so that a run that keeps nothing writes nothing to the card;
+    /// where the kernel does not tell, our process number is written into it.
     pub(super) fn lock(&self, name: &str) -> Result<File, OpenError> {
         let failed = |error| match error {
             error if is_link(&error) => OpenError::Refused { directory: self.path.clone(), reason: Refusal::NoFile("lock") },
@@ -140,15 +147,17 @@ impl Directory {
             match file.try_lock() {
                 Ok(()) => {}
                 Err(std::fs::TryLockError::WouldBlock) => {
-                    return Err(OpenError::Locked { directory: self.path.clone(), pid: read_pid(&mut file) });
+                    return Err(OpenError::Locked { directory: self.path.clone(), pid: holder(&file).or_else(|| read_pid(&mut file)) });
                 }
                 Err(std::fs::TryLockError::Error(error)) => return Err(failed(error)),
             }
             let here = rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW);
             let ours = rustix::fs::fstat(&file).map_err(|error| failed(error.into()))?;
             if here.is_ok_and(|here| (here.st_dev, here.st_ino) == (ours.st_dev, ours.st_ino)) {
-                // For people only: on a full disk the lock holds as well without it.
-                let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+                if holder(&file).is_none() {
+                    // For people only: on a full disk the lock holds as well without it.
+                    let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+                }
                 return Ok(file);
             }
         }
@@ -218,6 +227,19 @@ fn explain(path: &Path, doing: &'static str, error: io::Error) -> OpenError {
         _ => return OpenError::Failed { directory, doing, error },
     };
     OpenError::Refused { directory, reason }
+}
+
+/// The process that holds a lock on the file, as the kernel's list of locks says; see proc_locks(5).
+fn holder(file: &File) -> Option<u32> {
+    let inode = rustix::fs::fstat(file).ok()?.st_ino.to_string();
+    let mut text = String::new();
+    File::open("/proc/locks").ok()?.take(LOCKS_SIZE_MAX).read_to_string(&mut text).ok()?;
+    // 1: FLOCK  ADVISORY  WRITE 8729 fe:00:6275074 0 EOF; whoever waits for one has an arrow before its kind.
+    text.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let ours = fields.get(1) == Some(&"FLOCK") && fields.get(5)?.rsplit(':').next() == Some(&inode);
+        fields.get(4).filter(|_| ours)?.parse().ok().filter(|pid| *pid > 0)
+    })
 }
 
 fn read_pid(file: &mut File) -> Option<u32> {

@@ -43,6 +43,8 @@ pub enum OpenError {
 /// Why a directory is not fit to be a spool's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
+    /// It is not there, and was not to be made.
+    Missing,
     /// The directory that it should be made in is not there.
     NoParent,
     /// It is a link, to this place where that could be read.
@@ -80,6 +82,7 @@ impl fmt::Display for OpenError {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Refusal::Missing => f.write_str("there is no such directory"),
             Refusal::NoParent => f.write_str("the directory above it does not exist; make that first, only the last one is made for you"),
             Refusal::Link(Some(target)) => write!(f, "it is a link to {}; name that directory itself", target.display()),
             Refusal::Link(None) => f.write_str("it is a link; name the directory itself"),
@@ -102,7 +105,7 @@ impl From<OpenError> for io::Error {
         let kind = match &error {
             OpenError::Locked { .. } => io::ErrorKind::WouldBlock,
             OpenError::Full { error, .. } | OpenError::Failed { error, .. } => error.kind(),
-            OpenError::Refused { reason: Refusal::NoParent, .. } => io::ErrorKind::NotFound,
+            OpenError::Refused { reason: Refusal::Missing | Refusal::NoParent, .. } => io::ErrorKind::NotFound,
             OpenError::Refused { .. } => io::ErrorKind::PermissionDenied,
         };
         io::Error::new(kind, error.to_string())

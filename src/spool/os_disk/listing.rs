@@ -48,6 +48,10 @@ pub struct FileInfo {
     pub lines: u64,
     /// Lines of these that the cursor does not call delivered or given up.
     pub waiting: u64,
+    /// Every block before it is delivered or given up.
+    pub acknowledged: Position,
+    /// When the first block of these was accepted, since the Unix epoch, as the system believed it then.
+    pub oldest: Option<Duration>,
     /// When the first and the last block were accepted, since the Unix epoch, as the system believed it then.
     pub accepted: Option<(Duration, Duration)>,
     /// What becomes of it.
@@ -70,26 +74,31 @@ pub enum State {
 }
 
 /// Looks at a directory.
+///
+/// # Errors
+/// Why it cannot be opened or read; a file that cannot be is listed as such.
 pub fn listing(path: &Path) -> Result<Listing, OpenError> {
+    listing_from(path, &[])
+}
+
+/// The same, where somebody knows better than the cursors here: the hash of a stream, and the position before which its blocks are elsewhere or done with.
+///
+/// # Errors
+/// As [`listing`].
+pub fn listing_from(path: &Path, from: &[(u32, Position)]) -> Result<Listing, OpenError> {
     let directory = Directory::open(path, false)?;
-    let (mut listing, mut names) = (Listing::default(), Vec::new());
-    let failed = |error| OpenError::Failed { directory: path.to_owned(), doing: "list it", error };
-    let each = directory.each(|name, kind, size| names.push((name.to_owned(), kind, size)));
-    each.map_err(failed)?;
-    for (name, kind, _) in &names {
-        if let Name::Cursor { hash } = kind {
-            listing.cursors.extend(read_cursor(&directory, name).map(|cursor| (*hash, cursor)));
-        }
-    }
+    let names = names(&directory)?;
+    let mut listing = Listing { files: Vec::new(), cursors: cursors_of(&directory, &names) };
     for (name, kind, size) in names {
         let (segment, hash, aside) = match kind {
             Name::Segment { number, hash } => (number, hash, false),
             Name::SetAside { number, hash } => (number, hash, true),
             _ => continue,
         };
-        let acknowledged = listing.cursors.iter().find(|(of, _)| *of == hash).map(|(_, cursor)| cursor.acknowledged).unwrap_or_default();
-        let mut info = FileInfo { name, segment, hash, stream: None, size, blocks: 0, lines: 0, waiting: 0, accepted: None, state: State::Waiting };
-        match directory.read(&info.name).and_then(|file| look(&file, aside, acknowledged, &mut info)) {
+        let cursors = listing.cursors.iter().map(|(of, cursor)| (*of, cursor.acknowledged));
+        let acknowledged = cursors.chain(from.iter().copied()).filter(|(of, _)| *of == hash).map(|(_, at)| at).max().unwrap_or_default();
+        let mut info = FileInfo::new(name, segment, hash, size, acknowledged);
+        match directory.read(&info.name).and_then(|file| look(&file, aside, &mut info)) {
             // A writer has just delivered it.
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => info.state = State::Unreadable(error.to_string()),
@@ -98,8 +107,53 @@ pub fn listing(path: &Path) -> Result<Listing, OpenError> {
         listing.files.push(info);
     }
     listing.files.sort_by(|a, b| (a.hash, a.segment, &a.name).cmp(&(b.hash, b.segment, &b.name)));
-    listing.cursors.sort_by_key(|(hash, _)| *hash);
     Ok(listing)
+}
+
+/// Each valid cursor in a directory with the hash of its stream.
+///
+/// # Errors
+/// As [`listing`].
+pub fn cursors(path: &Path) -> Result<Vec<(u32, Cursor)>, OpenError> {
+    let directory = Directory::open(path, false)?;
+    Ok(cursors_of(&directory, &names(&directory)?))
+}
+
+fn names(directory: &Directory) -> Result<Vec<(String, Name, u64)>, OpenError> {
+    let mut names = Vec::new();
+    let each = directory.each(|name, kind, size| names.push((name.to_owned(), kind, size)));
+    each.map_err(|error| OpenError::Failed { directory: directory.path().to_owned(), doing: "list it", error })?;
+    Ok(names)
+}
+
+fn cursors_of(directory: &Directory, names: &[(String, Name, u64)]) -> Vec<(u32, Cursor)> {
+    let of = |(name, kind, _): &(String, Name, u64)| match kind {
+        Name::Cursor { hash } => read_cursor(directory, name).map(|cursor| (*hash, cursor)),
+        _ => None,
+    };
+    let mut cursors: Vec<(u32, Cursor)> = names.iter().filter_map(of).collect();
+    cursors.sort_by_key(|(hash, _)| *hash);
+    cursors
+}
+
+impl FileInfo {
+    fn new(name: String, segment: u64, hash: u32, size: u64, acknowledged: Position) -> FileInfo {
+        let (blocks, lines, waiting) = (0, 0, 0);
+        FileInfo {
+            name,
+            segment,
+            hash,
+            stream: None,
+            size,
+            blocks,
+            lines,
+            waiting,
+            acknowledged,
+            oldest: None,
+            accepted: None,
+            state: State::Waiting,
+        }
+    }
 }
 
 /// Opens a segment's file to read it through a [`Walk`]; links are not followed.
@@ -110,7 +164,7 @@ pub fn open_segment(path: &Path, name: &str) -> Result<File, OpenError> {
     file.map_err(|error| OpenError::Failed { directory: path.to_owned(), doing: "read a segment in it", error })
 }
 
-fn look(file: &File, aside: bool, acknowledged: Position, info: &mut FileInfo) -> io::Result<()> {
+fn look(file: &File, aside: bool, info: &mut FileInfo) -> io::Result<()> {
     // It may have grown since it was listed, and must not be asked for more than it has.
     info.size = file.metadata()?.len();
     let mut window = [0; WINDOW_SIZE];
@@ -120,7 +174,10 @@ fn look(file: &File, aside: bool, acknowledged: Position, info: &mut FileInfo) -
         let (at, lines) = (found.header.accepted.wall, u64::from(found.header.lines));
         info.blocks += 1;
         info.lines += lines;
-        info.waiting += if found.header.position >= acknowledged { lines } else { 0 };
+        if found.header.position >= info.acknowledged {
+            info.waiting += lines;
+            info.oldest = info.oldest.or(Some(at));
+        }
         info.accepted = Some((info.accepted.map_or(at, |(first, _)| first), at));
     }
     info.stream = walk.stream().cloned();

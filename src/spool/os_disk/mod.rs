@@ -29,7 +29,7 @@ use crate::spool::disk::{Disk, Found, Free, PendingSync};
 use crate::spool::segment::{self, StreamId};
 use directory::Directory;
 pub use error::{OpenError, Refusal};
-pub use listing::{FileInfo, Listing, State, listing, open_segment};
+pub use listing::{FileInfo, Listing, State, cursors, listing, listing_from, open_segment};
 use names::Name;
 
 /// Descriptors that a disk holds: the directory, two locks, the cursor, a segment to append to and one to read. A pending sync has two more.

@@ -4,7 +4,7 @@
 //! 00000000000004d2-1a2b3c4d.segment        number of the segment, hash of its stream, both in hexadecimal
 //! 00000000000004d2-1a2b3c4d.segment.bad    set aside; .bad2, .bad3 … where there is one already
 //! cursor-1a2b3c4d                          the cursor of a stream
-//! lock                                     held by the one writer of this directory; its process number is in it
+//! lock                                     held by the one writer of this directory
 //! lock-1a2b3c4d                            held by whoever writes what belongs to this stream
 //! ```
 
