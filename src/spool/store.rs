@@ -60,6 +60,15 @@ pub(super) struct Repair {
     pub(super) bytes: u64,
 }
 
+/// A segment that nobody needs here and that is still there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Doomed {
+    number: u64,
+    size: u64,
+    /// A person may want to look at it.
+    aside: bool,
+}
+
 /// Bytes of a segment that are looked at together when its end is checked.
 const WINDOW_SIZE: usize = 8 << 10;
 
@@ -75,8 +84,8 @@ pub(super) struct Store<D> {
     used: u64,
     /// Bytes in segments that are left as they are: of a later version, or of another stream with the same short name.
     stranded: u64,
-    /// Segments, and their bytes, that are forgotten and could not be removed yet.
-    doomed: Vec<(u64, u64)>,
+    /// Segments that are forgotten and could not be removed, or set aside, yet. No block is written where one of them is in the way.
+    doomed: Vec<Doomed>,
     /// Nothing more is appended to the last segment.
     sealed: bool,
     /// The disk told what it holds. Else nothing is written to it: it might be in the way of what is there.
@@ -217,7 +226,7 @@ impl<D: Disk> Store<D> {
 
     /// Bytes in segments, and in those that could not be removed yet.
     pub(super) fn used(&self) -> u64 {
-        self.used + self.doomed.iter().map(|(_, size)| size).sum::<u64>()
+        self.used + self.doomed.iter().map(|doomed| doomed.size).sum::<u64>()
     }
 
     /// Bytes of everything that the disk keeps for a spool, whosever it is.
@@ -236,7 +245,8 @@ impl<D: Disk> Store<D> {
 
     /// Whether a block of this size begins a new segment.
     pub(super) fn rolls(&self, position: Position, size: usize) -> bool {
-        self.sealed || self.segments.back().is_none_or(|last| last.end != Some(position) || last.size + size as u64 > self.segment_size)
+        let in_the_way = self.doomed.iter().any(|doomed| doomed.number == position.0);
+        self.sealed || in_the_way || self.segments.back().is_none_or(|last| last.end != Some(position) || last.size + size as u64 > self.segment_size)
     }
 
     /// Appends a whole block. On an error it is as if it had not been tried.
@@ -274,7 +284,7 @@ impl<D: Disk> Store<D> {
         if let Err(error) = self.disk.append(position.0, &self.head) {
             // Nobody knows how much of the header is there.
             if self.disk.remove(position.0).is_err() {
-                self.doomed.push((position.0, size));
+                self.doomed.push(Doomed { number: position.0, size, aside: false });
             }
             return Err(error);
         }
@@ -286,9 +296,9 @@ impl<D: Disk> Store<D> {
 
     /// A segment begins in a file of its own: what could not be removed or set aside may be in its place.
     fn clear_the_way(&mut self, number: u64) -> io::Result<()> {
-        if self.doomed.iter().any(|(doomed, _)| *doomed == number) {
-            self.disk.remove(number)?;
-            self.doomed.retain(|(doomed, _)| *doomed != number);
+        if let Some(at) = self.doomed.iter().position(|doomed| doomed.number == number) {
+            self.disk_removes(self.doomed[at])?;
+            self.doomed.swap_remove(at);
         }
         match self.disk.read_at(number, 0, &mut [0]) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -431,11 +441,22 @@ impl<D: Disk> Store<D> {
 
     /// Tries again what could not be removed.
     pub(super) fn remove_doomed(&mut self) {
-        while let Some((number, _)) = self.doomed.last().copied() {
-            if self.disk.remove(number).is_err() {
+        while let Some(doomed) = self.doomed.last().copied() {
+            if self.disk_removes(doomed).is_err() {
                 return;
             }
             self.doomed.pop();
+        }
+    }
+
+    fn disk_removes(&mut self, doomed: Doomed) -> io::Result<()> {
+        if !doomed.aside {
+            return self.disk.remove(doomed.number);
+        }
+        match self.disk.set_aside(doomed.number) {
+            // It went without us.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            result => result,
         }
     }
 
@@ -481,18 +502,18 @@ impl<D: Disk> Store<D> {
 
     /// Forgets one segment and keeps it on the disk for a person to look at.
     fn set_aside(&mut self, number: u64) {
-        let size = self.forget(number);
-        if self.disk.set_aside(number).is_err() {
-            // It stays where it is, and the next start will find it.
-            self.stranded += size;
-        }
+        self.let_go(number, true);
     }
 
     /// Forgets one segment and removes it, now or later.
     pub(super) fn remove(&mut self, number: u64) {
-        let size = self.forget(number);
-        if self.disk.remove(number).is_err() {
-            self.doomed.push((number, size));
+        self.let_go(number, false);
+    }
+
+    fn let_go(&mut self, number: u64, aside: bool) {
+        let doomed = Doomed { number, size: self.forget(number), aside };
+        if self.disk_removes(doomed).is_err() {
+            self.doomed.push(doomed);
         }
     }
 
