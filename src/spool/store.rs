@@ -6,6 +6,8 @@
 //! - Opening never fails for what it finds: a torn tail is cut, what cannot be read is set aside, and both are told.
 //! - After an append or a sync that failed, nothing more is appended to that segment.
 
+mod recovery;
+
 use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
@@ -13,9 +15,9 @@ use std::time::Duration;
 use crate::planted;
 use crate::planted::Bug;
 use crate::spool::block::{self, HEADER_SIZE, Header, Position};
-use crate::spool::cursor::{Cursor, SLOT_SIZE};
+use crate::spool::cursor::Cursor;
 use crate::spool::disk::{Disk, PendingSync};
-use crate::spool::segment::{self, Check, HEADER_SIZE_MAX, Stop, StreamId, Walk};
+use crate::spool::segment::{self, HEADER_SIZE_MAX, Stop, StreamId};
 
 /// A segment that is on the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,9 +71,6 @@ struct Doomed {
     aside: bool,
 }
 
-/// Bytes of a segment that are looked at together when its end is checked.
-const WINDOW_SIZE: usize = 8 << 10;
-
 #[derive(Debug)]
 pub(super) struct Store<D> {
     pub(super) disk: D,
@@ -107,40 +106,6 @@ impl Place {
 }
 
 impl<D: Disk> Store<D> {
-    /// What a disk holds. `repaired` is told each segment that had to be cut or set aside.
-    pub(super) fn open(mut disk: D, stream: &StreamId, segment_size: u64, repaired: &mut dyn FnMut(Repair)) -> Store<D> {
-        let (found, listed) = disk.list().map_or((Vec::new(), false), |found| (found, true));
-        let segments: VecDeque<Segment> =
-            found.iter().map(|found| Segment { number: found.segment, end: None, size: found.size, waste: 0, bad: false }).collect();
-        let used = segments.iter().map(|segment| segment.size).sum();
-        let mut slots = [0; 2 * SLOT_SIZE];
-        // A cursor that cannot be read is none: everything is sent again.
-        let cursor_known = disk.read_cursor(&mut slots).is_ok();
-        let cursor = Cursor::decode(&slots).filter(|_| cursor_known).unwrap_or_default();
-        let head = segment::header(stream);
-        let mut store = Store {
-            disk,
-            cursor,
-            stream: stream.clone(),
-            head,
-            segment_size,
-            segments,
-            used,
-            stranded: 0,
-            doomed: Vec::new(),
-            sealed: false,
-            listed,
-            cursor_known,
-        };
-        store.cut_tail(repaired);
-        store
-    }
-
-    /// Whose segments these are.
-    pub(super) fn stream(&self) -> &StreamId {
-        &self.stream
-    }
-
     /// The cursor as it was read or written last.
     pub(super) fn cursor(&self) -> &Cursor {
         &self.cursor
@@ -160,49 +125,6 @@ impl<D: Disk> Store<D> {
         }
         self.cursor = cursor;
         Ok(())
-    }
-
-    /// Reads the last segment and cuts what was torn from it. One of which nothing is left goes, and the one before is last.
-    fn cut_tail(&mut self, repaired: &mut dyn FnMut(Repair)) {
-        let mut window = vec![0; WINDOW_SIZE];
-        while let Some(last) = self.segments.back().copied() {
-            let (end, size, stop) = match self.walk_to_end(&last, &mut window) {
-                Ok(walked) => walked,
-                Err(_) => (Position(last.number), 0, Stop::Damaged),
-            };
-            match stop {
-                Stop::UnknownVersion(_) | Stop::OtherStream => {
-                    self.stranded += self.forget(last.number);
-                    continue;
-                }
-                // A header that is no header, or a disk that cannot be read: for a person to look at.
-                _ if size == 0 && last.size > self.head.len() as u64 => {
-                    repaired(Repair { segment: last.number, bytes: last.size });
-                    self.set_aside(last.number);
-                    continue;
-                }
-                _ => {}
-            }
-            let lost = last.size - size;
-            if lost > 0 {
-                repaired(Repair { segment: last.number, bytes: lost });
-            }
-            if end > Position(last.number) {
-                // What cannot be cut is not trusted: the next block begins a new segment.
-                let cut = lost == 0 || planted::is(Bug::LeavesATornTail) || self.disk.truncate(last.number, size as usize).is_ok();
-                self.sealed = !cut;
-                return self.resize_last(size, end, cut);
-            }
-            self.remove(last.number);
-        }
-    }
-
-    fn walk_to_end(&self, last: &Segment, window: &mut [u8]) -> io::Result<(Position, u64, Stop)> {
-        let read_at = |offset: u64, out: &mut [u8]| self.disk.read_at(last.number, offset as usize, out);
-        let only = (!planted::is(Bug::SendsToAnotherStream)).then_some(&self.stream);
-        let mut walk = Walk::begin(last.number, last.size, only, Check::Data, window, read_at)?;
-        while walk.next_block()?.is_some() {}
-        Ok((walk.next_position(), walk.valid_size(), walk.stop().cloned().unwrap_or(Stop::End)))
     }
 
     /// The last segment has its first `size` bytes, and of the others nothing where they are `cut`.
