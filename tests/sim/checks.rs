@@ -26,6 +26,18 @@ impl Run<'_> {
         assert!(opened >= cursor || !known, "position {opened} is used again: {cursor} is acknowledged");
     }
 
+    /// Both disks work and have room.
+    pub(crate) fn has_a_good_card(&self) -> bool {
+        let spool = &self.config.spool;
+        let good = |disk: &crate::disk::Shared, room: u64| {
+            let disk = lock(disk);
+            !disk.faults.on && disk.capacity >= room
+        };
+        let cold = self.world.cold.as_ref().filter(|_| self.config.cold);
+        let roomy = spool.cold.size >= 1 << 20 && cold.is_some_and(|cold| good(cold, 1 << 20));
+        roomy && good(&self.world.hot[self.config.stream], 20_000) && !self.world.flipped
+    }
+
     /// Lines of this run that neither arrived nor survive a power cut.
     pub(crate) fn not_durable(&self) -> Vec<u64> {
         let durable = self.world.durable_blocks(self.config.stream).all();

@@ -116,6 +116,8 @@ pub(crate) struct Run<'w> {
     pub(crate) longest: Duration,
     /// The cold disk was full, failed, or its lines could not be read at some time.
     pub(crate) troubled: bool,
+    /// The end of the input was seen.
+    pub(crate) saw_the_end: bool,
     /// A refusal was answered: with a deadline nothing is stored then.
     pub(crate) refused: bool,
     pub(crate) hot_at_open: u64,
@@ -181,6 +183,7 @@ impl<'w> Run<'w> {
             steps_at_once: 0,
             longest: Duration::ZERO,
             troubled: false,
+            saw_the_end: false,
             refused: false,
             hot_at_open,
             cold_at_open,
@@ -351,6 +354,7 @@ impl<'w> Run<'w> {
         let limit = self.config.shutdown_timeout.filter(|_| !self.pipeline.has_deadline());
         // Asked to end before the end of the input.
         let eof = self.config.mode != Mode::Stdin || !chance(&mut self.random, 15);
+        self.saw_the_end = eof;
         self.pipeline.close(eof, limit.map(|limit| Deadline(self.now.mono + limit)));
         self.wake();
     }
