@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::output::Output;
 use super::report::Reporter;
 use super::spool_report::SpoolReporter;
-use super::{Shared, State};
+use super::{Shared, State, disks};
 use crate::config::Destination;
 use crate::counters::RejectReason;
 use crate::ending::Cause;
@@ -16,10 +16,12 @@ use crate::kinesis::batch::{Batch, Record};
 use crate::kinesis::outcome::Reply;
 use crate::pipeline::Step;
 use crate::spool::disk::PendingSync;
-use crate::time::Now;
+use crate::time::{Deadline, Now};
 
 /// How often it is seen while a request waits for its answer whether something is to settle.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// How often a directory that could not be opened is tried again.
+pub(super) const OPEN_AGAIN: Duration = Duration::from_secs(10);
 
 /// Delivers until the run has ended.
 pub(super) fn deliver(shared: &Shared, mut output: Output, request_size: usize, destination: Option<&Destination>) {
@@ -62,6 +64,11 @@ pub(super) fn settle_aside(shared: &Shared) {
     let mut state = shared.lock();
     while state.ended.is_none() {
         let now = shared.clock.now();
+        if state.late.as_ref().is_some_and(|late| late.due.passed(now)) {
+            state = open_late(shared, state, now);
+            continue;
+        }
+        let late = state.late.as_ref().map(|late| late.due.left(now));
         state = match state.pipeline.poll_aside(now) {
             Step::Sync => {
                 let state = settle(shared, state, now);
@@ -73,9 +80,32 @@ pub(super) fn settle_aside(shared: &Shared) {
                 let left = until.map_or(LOOK_AGAIN, |until| until.left(now).min(LOOK_AGAIN));
                 shared.sending.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
             }
-            _ => shared.sending.wait(state).unwrap_or_else(PoisonError::into_inner),
+            _ => match late {
+                Some(left) => shared.sending.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
+                None => shared.sending.wait(state).unwrap_or_else(PoisonError::into_inner),
+            },
         };
     }
+}
+
+/// Tries to open the directory that could not be opened at the start.
+fn open_late<'a>(shared: &'a Shared, mut state: MutexGuard<'a, State>, now: Now) -> MutexGuard<'a, State> {
+    let Some(late) = &mut state.late else { return state };
+    late.due = Deadline(now.mono + OPEN_AGAIN);
+    let (path, stream) = (late.path.clone(), late.stream.clone());
+    drop(state);
+    let opened = disks::open_again(&path, &stream);
+    let mut state = shared.lock();
+    if let Some(disk) = opened.filter(|_| state.ended.is_none()) {
+        let adopted = state.pipeline.adopt_cold(disk);
+        let what =
+            if adopted { "takes lines again" } else { "can be used again; it holds lines of earlier runs, so that it is from the next start on" };
+        shared.log.warn(format_args!("spool: the directory {what}"));
+        state.late = None;
+        shared.work.notify_one();
+        shared.space.notify_one();
+    }
+    state
 }
 
 fn settle<'a>(shared: &'a Shared, mut state: MutexGuard<'a, State>, now: Now) -> MutexGuard<'a, State> {

@@ -123,6 +123,8 @@ pub struct Disks {
     pub hot: AnyDisk,
     /// Where they are kept.
     pub cold: Option<AnyDisk>,
+    /// Where they would be kept, had it been possible to open it: to be tried again.
+    pub late: Option<PathBuf>,
     /// Whose lines they are.
     pub stream: StreamId,
     /// One line each.
@@ -141,10 +143,11 @@ pub fn open(config: &Config, environment: &Environment, clock: &Clock) -> Result
         return Ok(disks);
     }
     if let Some(path) = &config.spool.directory {
-        disks.cold = disks.open_one(path, until, clock)?;
+        disks.cold = disks.open_one(path, until, clock, "every 10 s")?;
+        disks.late = disks.cold.is_none().then(|| path.clone());
     }
     if let Some(path) = hot_path(config, environment, &disks.stream)
-        && let Some(hot) = disks.open_one(&path, until, clock)?
+        && let Some(hot) = disks.open_one(&path, until, clock, "at the next start")?
     {
         disks.hot = hot;
     }
@@ -160,18 +163,23 @@ pub fn open(config: &Config, environment: &Environment, clock: &Clock) -> Result
     Ok(disks)
 }
 
+/// Opens a directory that could not be opened before.
+pub(super) fn open_again(path: &Path, stream: &StreamId) -> Option<AnyDisk> {
+    OsDisk::open(path, stream.clone(), Access::Whole).ok().map(|disk| AnyDisk::Os(Box::new(disk)))
+}
+
 impl Disks {
     /// Memory alone: what waits is lost with the process.
     pub fn in_memory(config: &Config) -> Disks {
         let hot = AnyDisk::Ram(Box::new(RamDisk::new(config.spool.segment_size)));
-        Disks { hot, cold: None, stream: no_stream(), warnings: Vec::new() }
+        Disks { hot, cold: None, late: None, stream: no_stream(), warnings: Vec::new() }
     }
 
-    fn open_one(&mut self, path: &Path, until: Deadline, clock: &Clock) -> Result<Option<AnyDisk>, OpenError> {
+    fn open_one(&mut self, path: &Path, until: Deadline, clock: &Clock, again: &str) -> Result<Option<AnyDisk>, OpenError> {
         match open_directory(path, &self.stream, Access::Whole, until, clock) {
             Ok(disk) => Ok(Some(disk)),
             Err(error @ (OpenError::Full { .. } | OpenError::Failed { .. })) => {
-                self.warnings.push(format!("{error}; it is tried again at the next start"));
+                self.warnings.push(format!("{error}; it is tried again {again}"));
                 Ok(None)
             }
             Err(error) => Err(error),

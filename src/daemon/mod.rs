@@ -19,6 +19,7 @@ mod spool_report;
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -34,6 +35,7 @@ use crate::pipeline::{Pipeline, PipelineOptions};
 use crate::random::Random;
 use crate::record::packer::{Packer, PackerOptions};
 use crate::spool::cold::ColdOptions;
+use crate::spool::segment::StreamId;
 use crate::spool::spool::{Spool, SpoolOptions};
 use crate::time::{Clock, Deadline, Now};
 
@@ -113,6 +115,14 @@ struct State {
     /// Reading or writing failed, or nobody reads; the run ends with this.
     cut_short: Option<Cause>,
     ended: Option<Ending>,
+    late: Option<Late>,
+}
+
+/// A spool's directory that could not be opened at the start.
+struct Late {
+    path: PathBuf,
+    stream: StreamId,
+    due: Deadline,
 }
 
 impl Shared {
@@ -156,6 +166,8 @@ impl State {
 pub fn run(config: &Config, input: Input, output: Output, run: Run) -> io::Result<Summary> {
     let Run { clock, log, signals, status, disks, backlog } = run;
     let kind = input.kind;
+    let late = disks.late.clone().map(|path| Late { path, stream: disks.stream.clone(), due: Deadline(clock.now().mono + delivery::OPEN_AGAIN) });
+    let settles = late.is_some() || disks.cold.is_some();
     let began = clock.now().mono;
     let shared = Arc::new(Shared {
         state: Mutex::new(State {
@@ -170,6 +182,7 @@ pub fn run(config: &Config, input: Input, output: Output, run: Run) -> io::Resul
             asked_to_end: false,
             cut_short: None,
             ended: None,
+            late,
         }),
         work: Condvar::new(),
         space: Condvar::new(),
@@ -183,7 +196,7 @@ pub fn run(config: &Config, input: Input, output: Output, run: Run) -> io::Resul
     });
     let intake = intake(config);
     start(&shared, "input", move |shared| intake_loop::read(shared, input.reader, intake))?;
-    if shared.lock().pipeline.spool().cold().is_some() {
+    if settles {
         start(&shared, "settling", delivery::settle_aside)?;
     }
     let (request_size, destination) = (config.delivery.request_size, config.destination.clone());
@@ -251,7 +264,10 @@ pub fn pipeline(config: &Config, disks: Disks, now: Now) -> Pipeline<AnyDisk> {
         sync_always: config.spool.sync_always,
     };
     let seed = now.wall.as_nanos() as u64 ^ u64::from(std::process::id());
-    let spool = Spool::open(disks.hot, disks.cold, &disks.stream, spool);
+    let mut spool = Spool::open(disks.hot, disks.cold, &disks.stream, spool);
+    if disks.late.is_some() {
+        spool.begin_late(now);
+    }
     Pipeline::new(options, spool, Packer::new(packer), Random::from_system(seed), now)
 }
 

@@ -64,6 +64,11 @@ impl<D: Disk> Pipeline<D> {
         Step::Wait(if self.in_flight { self.settling_due(now) } else { None })
     }
 
+    /// Takes a cold disk that could not be opened before; see [`Spool::adopt_cold`](crate::spool::spool::Spool::adopt_cold).
+    pub fn adopt_cold(&mut self, disk: D) -> bool {
+        self.spool.adopt_cold(disk)
+    }
+
     /// Whether the cold disk may take lines.
     pub fn may_settle(&self, now: Now) -> bool {
         self.spool.cold().is_some_and(|cold| cold.until(now).is_none())

@@ -12,6 +12,7 @@
 use std::io;
 use std::time::Duration;
 
+use crate::limits::BLOCK_SIZE;
 use crate::spool::block::{CODEC_DEFLATE, Position};
 use crate::spool::codec::{Packing, Unpacking};
 use crate::spool::disk::{Disk, PendingSync};
@@ -143,7 +144,7 @@ impl<D: Disk> Cold<D> {
         }
         if goes {
             self.store.release(end);
-            if self.state == ColdState::Full {
+            if self.state == ColdState::Full && self.has_room(BLOCK_SIZE as u64) {
                 (self.state, self.until) = (ColdState::Good, None);
             }
         }
@@ -249,8 +250,7 @@ impl<D: Disk> Cold<D> {
     }
 
     fn failed(&mut self, now: Now, error: &io::Error, counters: &mut SpoolCounters) {
-        use io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
-        let full = matches!(error.kind(), StorageFull | QuotaExceeded | ReadOnlyFilesystem);
+        let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
         self.state = if full { ColdState::Full } else { ColdState::Failed(error.to_string()) };
         self.until = Some(Deadline(now.mono + RETRY));
         counters.cold_failures += 1;

@@ -143,6 +143,29 @@ impl<D: Disk> Spool<D> {
         spool
     }
 
+    /// The cold disk could not be opened and may hold anything: positions begin behind whatever an earlier run can have used, so that [`Spool::adopt_cold`]
+    /// may take it later.
+    pub fn begin_late(&mut self, now: Now) {
+        let base = Position(u64::try_from(now.wall.as_micros()).unwrap_or(0));
+        if self.cold.is_none() && self.hot.start().is_none() && base > self.next {
+            (self.next, self.opened, self.read, self.acknowledged) = (base, base, base, base);
+        }
+    }
+
+    /// Takes a cold disk that could not be opened before, if nothing waits in it; false, and the disk is let go, where something does: it is older than what
+    /// was read since, and reading never goes back.
+    pub fn adopt_cold(&mut self, disk: D) -> bool {
+        let store = Store::open(disk, self.hot.stream(), self.options.segment_size as u64, &mut |_| {});
+        let used = Position(store.disk.first_free()).max(store.cursor().acknowledged);
+        if self.cold.is_some() || store.start().is_some() || used > self.opened {
+            return false;
+        }
+        let mut cold = Cold::open(store, self.options.cold);
+        cold.settled = self.acknowledged;
+        self.cold = Some(cold);
+        true
+    }
+
     /// Appends a block. On `Full` nothing has changed.
     pub fn append(&mut self, block: &mut BlockBuilder, now: Now) -> Result<(), Full> {
         if !self.make_room(block.size(), now) {

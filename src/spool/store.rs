@@ -125,16 +125,28 @@ impl<D: Disk> Store<D> {
         store
     }
 
+    /// Whose segments these are.
+    pub(super) fn stream(&self) -> &StreamId {
+        &self.stream
+    }
+
     /// The cursor as it was read or written last.
     pub(super) fn cursor(&self) -> &Cursor {
         &self.cursor
     }
 
-    /// Writes the cursor to the slot that does not hold it now.
+    /// Writes the cursor to the slot that does not hold it now. In place of one that could not be read it goes to both, durably: the old one must not come
+    /// back, since positions that it calls acknowledged are used again.
     pub(super) fn write_cursor(&mut self, acknowledged: Position, next_attempt: Option<Duration>, dropped: u64) -> io::Result<()> {
         let mut cursor = Cursor { sequence: self.cursor.sequence + 1, acknowledged, next_attempt, ..self.cursor };
         cursor.dropped[0] += dropped;
         self.disk.write_cursor(cursor.slot(), &cursor.encode())?;
+        if !self.cursor_known {
+            cursor.sequence += 1;
+            self.disk.write_cursor(cursor.slot(), &cursor.encode())?;
+            self.disk.begin_sync_cursor()?.wait()?;
+            self.cursor_known = true;
+        }
         self.cursor = cursor;
         Ok(())
     }
@@ -251,7 +263,9 @@ impl<D: Disk> Store<D> {
         if !self.listed {
             return Err(io::Error::other("what it holds could not be listed"));
         }
-        self.replace_unknown_cursor()?;
+        if !self.cursor_known {
+            self.write_cursor(self.cursor.acknowledged, None, 0)?;
+        }
         let size = self.head.len() as u64;
         self.clear_the_way(position.0)?;
         if let Err(error) = self.disk.append(position.0, &self.head) {
@@ -279,19 +293,6 @@ impl<D: Disk> Store<D> {
             _ => {}
         }
         self.disk.set_aside(number)
-    }
-
-    /// Writes both slots of a cursor that could not be read, durably.
-    fn replace_unknown_cursor(&mut self) -> io::Result<()> {
-        if self.cursor_known {
-            return Ok(());
-        }
-        let acknowledged = self.cursor.acknowledged;
-        self.write_cursor(acknowledged, None, 0)?;
-        self.write_cursor(acknowledged, None, 0)?;
-        self.disk.begin_sync_cursor()?.wait()?;
-        self.cursor_known = true;
-        Ok(())
     }
 
     /// The last segment's number and size.
@@ -368,7 +369,7 @@ impl<D: Disk> Store<D> {
             let mut bytes = [0; HEADER_SIZE];
             self.disk.read_at(segment.number, place.offset as usize, &mut bytes)?;
             let header = Header::decode(&bytes);
-            if !header.is_possible() || header.position.0 < segment.number || place.offset + header.block_size() as u64 > segment.size {
+            if !header.is_possible() || header.position != place.next || place.offset + header.block_size() as u64 > segment.size {
                 return Err(io::ErrorKind::InvalidData.into());
             }
             if header.position.0 >= until {

@@ -138,6 +138,49 @@ fn a_card_that_somebody_else_filled_is_used_again_when_he_has_gone() {
 }
 
 #[test]
+fn a_card_on_which_not_even_the_directory_can_be_made_is_used_as_soon_as_it_can() {
+    if !may_mount() {
+        return;
+    }
+    for broken in ["full", "read-only"] {
+        let dir = TempDir::new();
+        let card = Mounted::ext4(&dir, "card", dir.path(), 16 << 20);
+        let (spool, mut gate) = (card.spool(""), Gate::new());
+        let filler = card.path.join("fill");
+        match broken {
+            "full" => {
+                _ = Command::new("sh").args(["-c", "cat /dev/zero > \"$0\"; i=0; while mkdir \"$0$i\"; do i=$((i + 1)); done"]).arg(&filler).output()
+            }
+            _ => card.remount("ro"),
+        }
+        let lines = lines::telegraf(77, 2_000);
+        let mut running = spool.run(&gate.url()).args(["-v", "--flush-interval", "10ms", "--shutdown-timeout", "30s"]).stdin_open().start();
+        running.write(&lines::joined(&lines[..1_000]));
+        assert!(wait_until(|| running.stderr().contains("it is tried again every 10 s")), "{broken}: {}", running.stderr());
+        match broken {
+            "full" => std::fs::remove_file(&filler).unwrap(),
+            _ => card.remount("rw"),
+        }
+        assert!(wait_until(|| !spool.segments().is_empty()), "{broken}: {}", running.stderr());
+        assert!(running.stderr().contains("the directory takes lines again"), "{broken}: {}", running.stderr());
+        running.write(&lines::joined(&lines[1_000..]));
+        assert!(wait_until(|| running.has_taken_everything()));
+        std::thread::sleep(Duration::from_millis(100));
+        // What the card has survives the process.
+        running.signal("TERM");
+        running.close_stdin();
+        std::thread::sleep(Duration::from_millis(300));
+        running.signal("KILL");
+        running.wait();
+        let server = Server::start(Options::default());
+        gate.open(server.address());
+        spool.run(&gate.url()).stdin("").run().assert_code(0);
+        assert_eq!(server.assert_stored(STREAM, &lines), 0, "{broken}");
+        spool.assert_empty();
+    }
+}
+
+#[test]
 fn a_card_that_is_read_only_from_the_start_is_done_without() {
     if !may_mount() {
         return;

@@ -380,7 +380,9 @@ impl Disk for SimDisk {
         let part = if failed.is_err() || dies { platter.random.up_to(room as u64) as usize } else { room };
         platter.make(name).change(Change::Append(bytes[..part].to_vec()));
         platter.peak = platter.peak.max(platter.used());
-        if std::env::var("SIM_DISK").is_ok() { println!("append {segment} {} part {part}: {}", bytes.len(), platter.used()); }
+        if std::env::var("SIM_DISK").is_ok() {
+            println!("append {segment} {} part {part}: {}", bytes.len(), platter.used());
+        }
         if dies {
             platter.step();
         }

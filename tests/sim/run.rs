@@ -136,7 +136,7 @@ impl<'w> Run<'w> {
         let wall = Duration::from_secs(pick(&mut world.random, &[0, 1_000_000_000, 1_800_000_000, 1_800_000_000, 4_000_000_000])) + world.time;
         let now = Now { mono: Duration::from_millis(world.random.up_to(50)), wall };
         let blocks = world.blocks_on_disk(config.stream, config.cold, false);
-        world.trace(&format!("there: {:?}; {:?}", blocks.lines, world.sizes(config.stream)));
+        world.trace(&format!("there: {:?}; {:?}; acknowledged {} and {}", blocks.lines, world.sizes(config.stream), world.acknowledged(config.stream, false), world.acknowledged(config.stream, true)));
         let copies = world.copies_on_disk(config.stream);
         let stream = world.streams[config.stream].clone();
         let hot = SimDisk::open(&world.hot[config.stream], stream.hash());
@@ -307,7 +307,9 @@ impl<'w> Run<'w> {
         let before = self.pipeline.spool().counters().dropped_full;
         match self.pipeline.accept(self.now, &mut self.block) {
             Ok(()) => {
-                self.trace(|run| format!("accept {:?}: {} bytes are used, {:?}", run.block_lines, run.pipeline.spool().used(), run.world.sizes(run.config.stream)));
+                self.trace(|run| {
+                    format!("accept {:?}: {} bytes are used, {:?}", run.block_lines, run.pipeline.spool().used(), run.world.sizes(run.config.stream))
+                });
                 // Given up themselves, for want of room.
                 let dropped = self.config.spool.when_full == WhenFull::DropNewest && self.pipeline.spool().counters().dropped_full > before;
                 let lines = std::mem::take(&mut self.block_lines);
@@ -345,7 +347,11 @@ impl<'w> Run<'w> {
         let healthy = self.pipeline.spool().cold().is_some_and(|cold| cold.until(self.now).is_none());
         if self.config.pipeline.sync_always && healthy && !self.world.unreadable && self.no_drops() {
             let missing = self.not_durable();
-            assert!(missing.is_empty(), "the input is read on although lines are not durable: {missing:?}; {:?}", self.world.durable_blocks(self.config.stream).lines);
+            assert!(
+                missing.is_empty(),
+                "the input is read on although lines are not durable: {missing:?}; {:?}",
+                self.world.durable_blocks(self.config.stream).lines
+            );
         }
         let pause = if chance(&mut self.random, 5) { 40_000 } else { self.config.pause_ms };
         self.input = Input::Reads(self.now.mono + Duration::from_millis(self.random.up_to(pause)));
@@ -528,7 +534,11 @@ impl<'w> Run<'w> {
                 self.batch.outcomes.clear();
                 self.batch.outcomes.extend_from_slice(&outcomes);
                 let missed = records.iter().zip(&outcomes).filter(|(_, outcome)| **outcome != Outcome::Stored);
-                self.failed = missed.flat_map(|(lines, _)| lines).copied().chain(self.failed.iter().copied().filter(|line| !records.concat().contains(line))).collect();
+                self.failed = missed
+                    .flat_map(|(lines, _)| lines)
+                    .copied()
+                    .chain(self.failed.iter().copied().filter(|line| !records.concat().contains(line)))
+                    .collect();
                 Reply::Answered
             }
             Answer::Failed(failure) => {

@@ -184,7 +184,7 @@ impl Drain<'_> {
         let memory = Disks::in_memory(self.config);
         let cold = open(0)?;
         let hot: AnyDisk = if has(1) { open(1)? } else { memory.hot };
-        Ok(Disks { hot, cold: Some(cold), stream: waiting.stream.clone(), warnings: Vec::new() })
+        Ok(Disks { hot, cold: Some(cold), late: None, stream: waiting.stream.clone(), warnings: Vec::new() })
     }
 }
 
