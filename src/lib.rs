@@ -33,6 +33,7 @@ pub mod line;
 pub mod log;
 pub mod memory;
 pub mod pipeline;
+pub mod planted;
 pub mod random;
 pub mod record;
 pub mod sender;

@@ -27,6 +27,8 @@ use crate::kinesis::batch::Batch;
 use crate::kinesis::bisection::Bisection;
 use crate::kinesis::outcome::{Class, Failure, Reply};
 use crate::kinesis::size_limit::SizeLimit;
+use crate::planted;
+use crate::planted::Bug;
 use crate::random::Random;
 use crate::record::packer::Packer;
 use crate::spool::block::BlockBuilder;
@@ -243,6 +245,7 @@ impl<D: Disk> Pipeline<D> {
         }
         self.note_open(batch);
         let open = [batch.first(), self.packer.first()].into_iter().flatten().min();
+        let open = open.filter(|_| !planted::is(Bug::AcknowledgesBeforeTheReply));
         self.spool.acknowledge(open.unwrap_or(self.spool.read_position()), now);
         debug_assert!(self.books_close(), "the books close");
     }
@@ -297,7 +300,7 @@ impl<D: Disk> Pipeline<D> {
         let eof = self.closing.is_some_and(|closing| closing.eof);
         let (waiting, offered_again) = (self.waiting(), self.options.deadline.is_some());
         let refusal = self.refusal().cloned().filter(|_| offered_again || !self.spool.is_settled());
-        let durable = waiting == 0 || self.spool.is_settled();
+        let durable = waiting == 0 || self.spool.is_settled() || planted::is(Bug::EndsWithZero);
         let cause = match refusal {
             _ if waiting == 0 && eof => Cause::Delivered,
             Some(refusal) => Cause::Refused(refusal),

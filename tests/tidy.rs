@@ -61,6 +61,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("time", 0),
     ("counters", 0),
     ("random", 0),
+    ("planted", 0),
     ("config", 1),
     ("line", 1),
     ("input", 1),

@@ -10,6 +10,8 @@ use crate::counters::{Counters, RejectReason};
 use crate::kinesis::batch::{Batch, Record};
 use crate::kinesis::bisection::{Bisection, Verdict};
 use crate::kinesis::outcome::{Class, Failure, Outcome, RetryReason};
+use crate::planted;
+use crate::planted::Bug;
 use crate::spool::disk::Disk;
 use crate::time::Now;
 
@@ -28,7 +30,10 @@ impl<D: Disk> Pipeline<D> {
     /// One outcome for each record of the window stands in the batch.
     pub(super) fn on_answer(&mut self, now: Now, batch: &mut Batch, set_aside: &mut SetAside<'_>) {
         let (sent, bytes) = (batch.window(), batch.window_size());
-        let outcomes = std::mem::take(&mut batch.outcomes);
+        let mut outcomes = std::mem::take(&mut batch.outcomes);
+        if planted::is(Bug::ResendsStoredRecords) && outcomes.contains(&Outcome::Retry(RetryReason::Throttled)) {
+            outcomes.fill(Outcome::Retry(RetryReason::Throttled));
+        }
         assert_eq!(outcomes.len(), sent, "one outcome for each record sent");
         let stored = outcomes.contains(&Outcome::Stored);
         if !stored && outcomes.contains(&Outcome::Refused) {
@@ -145,7 +150,9 @@ impl<D: Disk> Pipeline<D> {
         let mut verdict = bisection.refused(sent);
         if verdict == Verdict::Hold {
             verdict = bisection.next();
-            batch.rotate();
+            if !planted::is(Bug::BlamesTheWrongHalf) {
+                batch.rotate();
+            }
         }
         match verdict {
             Verdict::Go | Verdict::Hold => {}

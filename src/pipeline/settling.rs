@@ -9,6 +9,8 @@ use std::io;
 use std::time::Duration;
 
 use super::{Pipeline, Step, earlier};
+use crate::planted;
+use crate::planted::Bug;
 use crate::spool::disk::Disk;
 use crate::time::{Deadline, Now};
 
@@ -33,6 +35,9 @@ impl<D: Disk> Pipeline<D> {
         // Refused lines are offered again: they are never stored.
         let refused = self.options.deadline.is_some() && self.refusal().is_some();
         let overdue = Deadline(since + self.options.sync_after);
+        if planted::is(Bug::DoesNotSettleWhenBehind) && self.closing.is_none() {
+            return None;
+        }
         let behind = !refused && (self.failure().is_some() || self.left_alone.is_some());
         let paced = match self.settled_at {
             // What was there when it settled last did not fit one segment: it goes on.
@@ -89,6 +94,9 @@ impl<D: Disk> Pipeline<D> {
 
     /// Whether the input has to wait until what was accepted is durable (`sync = "always"`). A cold disk that fails makes nobody wait.
     pub fn holds_input(&self, now: Now) -> bool {
-        self.options.sync_always && !self.spool.is_settled() && self.spool.cold().is_some_and(|cold| cold.until(now).is_none())
+        self.options.sync_always
+            && !planted::is(Bug::ReadsOn)
+            && !self.spool.is_settled()
+            && self.spool.cold().is_some_and(|cold| cold.until(now).is_none())
     }
 }

@@ -49,7 +49,8 @@ pub trait Disk {
     fn read_at(&self, segment: u64, offset: usize, out: &mut [u8]) -> io::Result<()>;
     /// Cuts a segment to its first `size` bytes.
     fn truncate(&mut self, segment: u64, size: usize) -> io::Result<()>;
-    /// Begins to make durable what was appended to a segment, and that the segment is there.
+    /// Begins to make durable what was appended to a segment, and that the segment is there. The first one also makes durable what earlier processes did to
+    /// names: a segment that they removed must not come back in front of what takes its place.
     fn begin_sync(&mut self, segment: u64) -> io::Result<Self::Sync>;
     /// Forgets a segment. One that is gone already is no error. A sync of it that was begun before may then fail with `NotFound`, which means nothing.
     fn remove(&mut self, segment: u64) -> io::Result<()>;

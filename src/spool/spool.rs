@@ -17,6 +17,8 @@ use std::io;
 use std::time::Duration;
 
 use crate::config::WhenFull;
+use crate::planted;
+use crate::planted::Bug;
 use crate::spool::block::{self, BlockBuilder, CODEC_DEFLATE, Header, Position};
 use crate::spool::cold::{Cold, ColdOptions};
 use crate::spool::disk::Disk;
@@ -60,6 +62,15 @@ pub struct SpoolCounters {
     pub cold_failures: u64,
 }
 
+/// Lines that had to make room.
+#[derive(Debug, Default)]
+pub(super) struct Dropped {
+    /// Of earlier runs, and of this one.
+    pub(super) lines: (u64, u64),
+    /// Some of them could not be counted.
+    pub(super) miscounted: bool,
+}
+
 /// Where a block is read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Source {
@@ -88,6 +99,8 @@ pub struct Spool<D: Disk> {
     acknowledged: Position,
     /// Lines of this run in blocks from `read` on.
     unread_lines: u64,
+    /// Some were counted that could not be read, or were not.
+    miscounted: bool,
     counters: SpoolCounters,
     /// A stored block, before it is unpacked.
     packed: Vec<u8>,
@@ -102,7 +115,7 @@ impl<D: Disk> Spool<D> {
             counters.damaged += 1;
         };
         let segment_size = options.segment_size as u64;
-        let hot = Store::open(hot, stream, segment_size, &mut repaired);
+        let mut hot = Store::open(hot, stream, segment_size, &mut repaired);
         let mut cold = cold.map(|disk| Cold::open(Store::open(disk, stream, segment_size, &mut repaired), options.cold));
         // The cursor may be behind the data, and after a power cut before it.
         let mut next = Position(hot.disk.first_free()).max(hot.end()).max(hot.cursor().acknowledged);
@@ -120,7 +133,11 @@ impl<D: Disk> Spool<D> {
                 (None, Some(_)) => in_cold,
                 (Some(_), Some(_)) => in_hot.min(in_cold),
             };
-            cold.adopt(acknowledged, hot.start());
+            cold.adopt(acknowledged, &mut hot);
+        }
+        if planted::is(Bug::ReusesPositions) {
+            next = hot.end().max(cold.as_ref().map_or(Position(0), |cold| cold.store.end()));
+            acknowledged = acknowledged.min(next);
         }
         let mut spool = Spool {
             options,
@@ -135,6 +152,7 @@ impl<D: Disk> Spool<D> {
             unsettled_place: Place::default(),
             acknowledged,
             unread_lines: 0,
+            miscounted: false,
             counters,
             packed: Vec::new(),
         };
@@ -191,13 +209,17 @@ impl<D: Disk> Spool<D> {
                 return false;
             }
             let (read, last) = (self.read.0, self.hot.last().map(|(number, _)| number));
-            let oldest = self.hot.segments().map(|segment| segment.number).find(|number| *number >= read && Some(*number) != last);
+            let oldest = self
+                .hot
+                .segments()
+                .map(|segment| segment.number)
+                .find(|number| (*number >= read || planted::is(Bug::DropsTheSegmentInFlight)) && Some(*number) != last);
             let Some(oldest) = oldest else { return false };
             // What is in cold as well is not lost.
             let from = self.cold.as_ref().map_or(Position(0), |cold| cold.settled).max(Position(oldest));
             let until = self.hot.segments().map(|segment| segment.number).find(|number| *number > oldest).map_or(self.next, Position);
             let (mut lines, opened) = ((0, 0), self.opened);
-            self.hot.each(from, until, &mut |header| add_lines(&mut lines, header, opened));
+            self.miscounted |= !self.hot.each(from, until, &mut |header| add_lines(&mut lines, header, opened));
             self.count_dropped(lines);
             self.hot.remove(oldest);
         }
@@ -227,10 +249,21 @@ impl<D: Disk> Spool<D> {
                 (Peek::Block(cold), Peek::Block(hot)) if cold.position < hot.position => (Source::Cold, cold),
                 (_, Peek::Block(hot)) => (Source::Hot, hot),
                 (Peek::Block(cold), Peek::Nothing) => (Source::Cold, cold),
-                (Peek::Nothing, Peek::Nothing) => return None,
+                (Peek::Nothing, Peek::Nothing) => {
+                    self.count_again();
+                    return None;
+                }
             };
             self.source = source;
             return Some(self.shown(header));
+        }
+    }
+
+    /// Nothing is left to read: lines that should be have gone with what could not be read when it was counted.
+    fn count_again(&mut self) {
+        if self.miscounted {
+            self.counters.dropped_damaged += self.unread_lines;
+            (self.unread_lines, self.miscounted) = (0, false);
         }
     }
 
@@ -292,7 +325,7 @@ impl<D: Disk> Spool<D> {
             }
         }
         let mut left = (0, 0);
-        count_lines(&mut self.hot, self.cold.as_mut(), self.read.max(self.opened), self.next, self.opened, &mut left);
+        self.miscounted |= !count_lines(&mut self.hot, self.cold.as_mut(), self.read.max(self.opened), self.next, self.opened, &mut left);
         self.counters.dropped_damaged += self.unread_lines.saturating_sub(left.1);
         self.unread_lines = self.unread_lines.min(left.1);
         if let Some(cold) = self.cold.as_mut().filter(|cold| !cold.is_settling())
@@ -312,7 +345,8 @@ impl<D: Disk> Spool<D> {
         }
         self.acknowledged = end;
         // The cursor is a hint: what cannot be written costs duplicates after the next start.
-        _ = self.hot.write_cursor(end, None, 0);
+        let cursor = if planted::is(Bug::WritesTheCursorTooEarly) { self.read } else { end };
+        _ = self.hot.write_cursor(cursor, None, 0);
         self.hot.release(end);
         if let Some(cold) = &mut self.cold {
             cold.acknowledge(end, now);
@@ -382,7 +416,8 @@ impl<D: Disk> Spool<D> {
 
     /// Whether every line is durable or acknowledged.
     pub fn is_settled(&self) -> bool {
-        self.cold.as_ref().is_some_and(|cold| cold.settled >= self.next)
+        let tail = u64::from(planted::is(Bug::LosesTheTail));
+        self.cold.as_ref().is_some_and(|cold| cold.settled.0 + tail >= self.next.0)
     }
 
     /// Copies what is in hot only to cold, as much as fits one segment, and gives what makes it durable: wait for it outside of any lock, then call
@@ -393,11 +428,15 @@ impl<D: Disk> Spool<D> {
             self.lose(Source::Hot, segment, position);
         }
         let skip = (self.options.when_full == WhenFull::DropOldest).then_some(self.read);
-        let (mut skipped, mut lines) = (skip, (0, 0));
+        let (mut skipped, mut dropped) = (skip, Dropped::default());
         let (opened, hot, counters) = (self.opened, &mut self.hot, &mut self.counters);
-        let sync = self.cold.as_mut()?.begin_settle(hot, now, &mut skipped, opened, &mut lines, counters);
+        let sync = self.cold.as_mut()?.begin_settle(hot, now, &mut skipped, opened, &mut dropped, counters);
         self.read = skipped.unwrap_or(self.read);
-        self.count_dropped(lines);
+        self.miscounted |= dropped.miscounted;
+        self.count_dropped(dropped.lines);
+        if planted::is(Bug::LetsGoBeforeTheSync) && sync.is_some() {
+            self.hot.release(self.next);
+        }
         sync
     }
 
@@ -413,7 +452,7 @@ impl<D: Disk> Spool<D> {
     /// Forgets the lines of this run: whoever sent them keeps them and offers them again.
     pub fn take_back(&mut self) {
         self.hot.cut(self.opened);
-        if let Some(cold) = &mut self.cold {
+        if let Some(cold) = self.cold.as_mut().filter(|_| !planted::is(Bug::KeepsWhatItHandsBack)) {
             cold.store.cut(self.opened);
         }
         self.unread_lines = 0;
@@ -447,7 +486,8 @@ fn add_lines(lines: &mut (u64, u64), header: &Header, opened: Position) {
     }
 }
 
-/// Adds the lines in blocks from `from` on and before `until`, in whichever disk they are: those before `opened` and those since.
+/// Adds the lines in blocks from `from` on and before `until`, in whichever disk they are: those before `opened` and those since. False
+/// where some could not be read.
 pub(super) fn count_lines<D: Disk>(
     hot: &mut Store<D>,
     cold: Option<&mut Cold<D>>,
@@ -455,13 +495,14 @@ pub(super) fn count_lines<D: Disk>(
     until: Position,
     opened: Position,
     lines: &mut (u64, u64),
-) {
+) -> bool {
+    let mut all = true;
     if let Some(cold) = cold {
-        cold.store.each(from, until, &mut |header| {
+        all &= cold.store.each(from, until, &mut |header| {
             if !hot.contains(header.position) {
                 add_lines(lines, header, opened);
             }
         });
     }
-    hot.each(from, until, &mut |header| add_lines(lines, header, opened));
+    all & hot.each(from, until, &mut |header| add_lines(lines, header, opened))
 }

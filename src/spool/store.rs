@@ -10,6 +10,8 @@ use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
 
+use crate::planted;
+use crate::planted::Bug;
 use crate::spool::block::{self, HEADER_SIZE, Header, Position};
 use crate::spool::cursor::{Cursor, SLOT_SIZE};
 use crate::spool::disk::{Disk, PendingSync};
@@ -178,7 +180,7 @@ impl<D: Disk> Store<D> {
             }
             if end > Position(last.number) {
                 // What cannot be cut is not trusted: the next block begins a new segment.
-                let cut = lost == 0 || self.disk.truncate(last.number, size as usize).is_ok();
+                let cut = lost == 0 || planted::is(Bug::LeavesATornTail) || self.disk.truncate(last.number, size as usize).is_ok();
                 self.sealed = !cut;
                 return self.resize_last(size, end, cut);
             }
@@ -188,7 +190,8 @@ impl<D: Disk> Store<D> {
 
     fn walk_to_end(&self, last: &Segment, window: &mut [u8]) -> io::Result<(Position, u64, Stop)> {
         let read_at = |offset: u64, out: &mut [u8]| self.disk.read_at(last.number, offset as usize, out);
-        let mut walk = Walk::begin(last.number, last.size, Some(&self.stream), Check::Data, window, read_at)?;
+        let only = (!planted::is(Bug::SendsToAnotherStream)).then_some(&self.stream);
+        let mut walk = Walk::begin(last.number, last.size, only, Check::Data, window, read_at)?;
         while walk.next_block()?.is_some() {}
         Ok((walk.next_position(), walk.valid_size(), walk.stop().cloned().unwrap_or(Stop::End)))
     }
@@ -222,7 +225,7 @@ impl<D: Disk> Store<D> {
         self.used() + self.stranded + self.disk.used_elsewhere()
     }
 
-    pub(super) fn segments(&self) -> impl Iterator<Item = &Segment> {
+    pub(super) fn segments(&self) -> impl DoubleEndedIterator<Item = &Segment> {
         self.segments.iter()
     }
 
@@ -352,7 +355,7 @@ impl<D: Disk> Store<D> {
         let mut bytes = vec![0; HEADER_SIZE_MAX.min(segment.size as usize)];
         self.disk.read_at(segment.number, 0, &mut bytes).map_err(|_| Stop::Damaged)?;
         let (stream, size) = segment::read_header(&bytes)?;
-        if stream == self.stream { Ok(size as u64) } else { Err(Stop::OtherStream) }
+        if stream == self.stream || planted::is(Bug::SendsToAnotherStream) { Ok(size as u64) } else { Err(Stop::OtherStream) }
     }
 
     /// The first block of `segment` from `place` on that stands at or behind `position` and before `until`.
@@ -436,9 +439,9 @@ impl<D: Disk> Store<D> {
         }
     }
 
-    /// Calls `each` for the header of every block from `from` on and before `until`, as far as they can be read.
-    pub(super) fn each(&mut self, from: Position, until: Position, each: &mut dyn FnMut(&Header)) {
-        let (mut place, mut position) = (Place::default(), from);
+    /// Calls `each` for the header of every block from `from` on and before `until`; false where some could not be read.
+    pub(super) fn each(&mut self, from: Position, until: Position, each: &mut dyn FnMut(&Header)) -> bool {
+        let (mut place, mut position, mut all) = (Place::default(), from, true);
         // What is told here is only counted; reading it for delivery finds the damage again.
         while let Some(segment) = self.segments.iter().find(|segment| segment.end.is_none_or(|end| position < end)).copied() {
             let first = position.max(Position(segment.number));
@@ -447,13 +450,17 @@ impl<D: Disk> Store<D> {
                     each(&header);
                     position = header.position.next();
                 }
-                Peek::Block(_) | Peek::Nothing => return,
-                Peek::Damaged(number, _) => match self.segments.iter().find(|segment| segment.number > number) {
-                    Some(next) => position = Position(next.number),
-                    None => return,
-                },
+                Peek::Block(_) | Peek::Nothing => return all,
+                Peek::Damaged(number, _) => {
+                    all = false;
+                    match self.segments.iter().find(|segment| segment.number > number) {
+                        Some(next) => position = Position(next.number),
+                        None => return false,
+                    }
+                }
             }
         }
+        all
     }
 
     /// Whether a block of this position is here, as far as segments tell.
@@ -464,6 +471,9 @@ impl<D: Disk> Store<D> {
     /// The blocks of a segment from `position` on cannot be read. It stays until those before are not needed any more, then it is set aside.
     pub(super) fn give_up(&mut self, number: u64, position: Position) {
         let Some(at) = self.segments.iter().position(|segment| segment.number == number) else { return };
+        if planted::is(Bug::ForgetsWhatIsOpen) {
+            return self.set_aside(number);
+        }
         self.segments[at].end = Some(position.max(Position(number)));
         self.segments[at].bad = true;
         self.sealed = self.sealed || at + 1 == self.segments.len();

@@ -1,7 +1,7 @@
 //! The real binary, run as a person or Telegraf runs it: bytes on stdin, an exit code, words on stderr, and a loopback Kinesis that keeps the account.
 //!
 //! `KINEGRAF_BIN` names another binary, such as a release build. `KINEGRAF_FULL=1` asserts the tight limits of time and runs the long versions; without it
-//! the whole crate is done in well under a minute on two busy cores, and limits of time are generous.
+//! the whole crate is done in about a minute on two busy cores, and limits of time are generous.
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test crate: a panic is the report")]
 
 #[path = "../support/mod.rs"]

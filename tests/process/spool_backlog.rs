@@ -1,5 +1,6 @@
 //! A backlog that is large: opened at once, delivered oldest first in bounded memory, and no reason to keep new lines waiting.
 
+use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -111,4 +112,32 @@ fn a_backlog_is_delivered_oldest_first_and_before_what_comes_new() {
         stored.iter().zip(&lines).position(|(a, b)| a != b)
     );
     spool.assert_empty();
+}
+
+#[test]
+fn a_run_that_is_behind_holds_no_more_memory_than_one_that_is_not() {
+    let count = if is_full() { 1_000_000 } else { 100_000 };
+    let server = Server::start(Options { store: Store::Counts, ..Options::tls(Certificate::Good) });
+    server.set_plan(Plan::Always(Fault::ServiceUnavailable));
+    let spool = Spool::new("");
+    let program = spool.run(&server.url()).env("AWS_CA_BUNDLE", server.ca_file()).args(["-v", "--shutdown-timeout", "300ms"]);
+    let program = program.stdin_by(move |pipe| {
+        let mut generator = lines::Generator::new(63);
+        for _ in 0..count / 1000 {
+            pipe.write_all(&lines::joined(&generator.by_ref().take(1000).collect::<Vec<_>>()))?;
+        }
+        Ok(())
+    });
+    let finished = program.run().assert_code(0);
+    println!("{count} lines while behind: {:?}, {} MiB on the card, {} KiB resident", finished.time, spool.used() >> 20, finished.peak_rss >> 10);
+    assert_eq!(summed(&finished, "lines accepted"), count, "{}", finished.stderr);
+    assert_eq!(summed(&finished, "given up for want of room"), 0, "{}", finished.stderr);
+    assert!(!is_full() || finished.peak_rss <= RESIDENT_MAX, "{} bytes", finished.peak_rss);
+    server.set_plan(Plan::Good);
+    let finished =
+        spool.run(&server.url()).env("AWS_CA_BUNDLE", server.ca_file()).args(["-v", "--shutdown-timeout", "60s"]).stdin("").run().assert_code(0);
+    assert_eq!(summed(&finished, "delivered in"), count, "{}", finished.stderr);
+    spool.assert_empty();
+    println!("delivered in {:?}, {} KiB resident", finished.time, finished.peak_rss >> 10);
+    assert!(!is_full() || finished.peak_rss <= RESIDENT_MAX, "{} bytes", finished.peak_rss);
 }

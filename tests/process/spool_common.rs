@@ -121,6 +121,7 @@ impl Gate {
                 }
                 shared.connections.fetch_add(1, Ordering::SeqCst);
                 let (Ok(from), Ok(to)) = (socket, TcpStream::connect(to)) else { continue };
+                let _ = (from.set_nodelay(true), to.set_nodelay(true));
                 let twins = [from.try_clone().unwrap(), to.try_clone().unwrap()];
                 shared.sockets.lock().unwrap().extend([from.try_clone().unwrap(), to.try_clone().unwrap()]);
                 let [from_twin, to_twin] = twins;

@@ -186,6 +186,41 @@ fn one_sync_that_fails_costs_nothing_the_lines_go_to_another_segment() {
     }
 }
 
+#[test]
+fn a_damaged_segment_costs_its_own_lines_and_is_kept_aside_or_given_up_where_even_that_fails() {
+    for fails in [false, true] {
+        if fails && !strace_works() {
+            return println!("SKIPPED: no strace that may trace here");
+        }
+        let (spool, mut gate) = (Spool::new("[spool]\nsegment_size = \"32KiB\"\n"), Gate::new());
+        let lines = lines::telegraf(47, 5_000);
+        for batch in lines.chunks(500) {
+            spool.run(&gate.url()).args(["--deadline", "100ms"]).stdin(lines::joined(batch)).run().assert_code(0);
+        }
+        let segments = spool.segments();
+        assert!(segments.len() >= 3, "{segments:?}");
+        let path = spool.path().join(&segments[1].0);
+        let mut bytes = std::fs::read(&path).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 0x40;
+        std::fs::write(&path, bytes).unwrap();
+        let server = Server::start(Options::default());
+        gate.open(server.address());
+        let mut running = match fails {
+            true => start_with(&spool, &gate.url(), "renameat,renameat2", "EIO", None),
+            false => spool.run(&gate.url()).args(["-v"]).stdin_open().start(),
+        };
+        running.close_stdin();
+        let finished = running.wait().assert_code(0);
+        let stored = server.stored_lines(STREAM).len();
+        assert!((3_000..5_000).contains(&stored), "{stored}: {}", finished.stderr);
+        assert!(finished.stderr.contains("torn or damaged"), "{}", finished.stderr);
+        let left: Vec<_> = files(spool.path()).into_iter().map(|(name, _)| name).filter(|name| name.contains(".segment")).collect();
+        println!("rename fails: {fails}: {stored} of 5000 lines stored, left: {left:?}");
+        assert_eq!(left.iter().any(|name| name.ends_with(".bad")), !fails, "{left:?}");
+    }
+}
+
 /// A run on a pipe with a small spool while the endpoint is down: 60,000 lines, of which about half fit.
 fn filled(when_full: &str) -> (Spool, Gate, Running, Vec<Vec<u8>>) {
     let text = format!("[spool]\nsize = \"1MiB\"\nsegment_size = \"64KiB\"\nhot_size = \"384KiB\"\nmin_free = \"0%\"\nwhen_full = \"{when_full}\"\n");

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::{PipeReader, Read, Write};
 use std::time::{Duration, Instant};
 
-use super::common::is_full;
+use super::common::{is_full, to};
 use super::spool_common::{Spool, files, wait_until};
 use super::support::log::{Exchange, Fate};
 use super::support::process::Running;
@@ -174,4 +174,25 @@ fn sigkill_of_a_run_with_a_deadline_loses_no_batch_that_is_offered_again() {
     let duplicates = server.assert_stored(STREAM, &sent);
     spool.assert_empty();
     println!("{} lines in {batches} runs, {killed} of them killed: none is missing, {duplicates} were stored more than once", sent.len());
+}
+
+#[test]
+fn sigkill_loses_nothing_where_systemd_made_a_directory_in_memory_and_no_card_is_configured() {
+    let Some(memory) = TempDir::in_memory() else { return println!("SKIPPED: no /dev/shm here") };
+    let server = Server::start(Options::default());
+    server.change(|service| service.conditions.silent = true);
+    let run = || to(&server).env("RUNTIME_DIRECTORY", memory.path()).args(["--flush-interval", "10ms"]);
+    let lines = lines::telegraf(24, 3_000);
+    for batch in lines.chunks(1_000) {
+        let mut running = run().stdin_open().start();
+        running.write(&lines::joined(batch));
+        assert!(wait_until(|| running.has_taken_everything()), "{}", running.stderr());
+        running.signal("KILL");
+        running.wait();
+    }
+    let hot: Vec<_> = files(memory.path()).into_iter().map(|(name, _)| name).collect();
+    assert!(hot.len() == 1 && hot[0].starts_with("spool-"), "{hot:?}");
+    server.change(|service| service.conditions.silent = false);
+    run().stdin("").run().assert_code(0);
+    assert_eq!(server.assert_stored(STREAM, &lines), 0);
 }

@@ -138,6 +138,54 @@ fn a_card_that_somebody_else_filled_is_used_again_when_he_has_gone() {
 }
 
 #[test]
+fn what_waits_is_not_given_up_for_somebody_else_who_fills_the_card() {
+    if !may_mount() {
+        return;
+    }
+    let dir = TempDir::new();
+    let tmpfs = Mounted::tmpfs(&dir, "card", "16m");
+    let (spool, mut gate) = (tmpfs.spool("[spool]\nsegment_size = \"32KiB\"\nwhen_full = \"drop_oldest\"\nmin_free = \"50%\"\n"), Gate::new());
+    let lines = lines::telegraf(78, 30_000);
+    spool.run(&gate.url()).args(["--shutdown-timeout", "500ms"]).stdin(lines::joined(&lines[..29_000])).run().assert_code(0);
+    let before = spool.segments();
+    std::fs::write(tmpfs.path.join("fill"), vec![0; 12 << 20]).unwrap();
+    let mut running = spool.run(&gate.url()).args(["-v", "--flush-interval", "10ms", "--shutdown-timeout", "20s"]).stdin_open().start();
+    running.write(&lines::joined(&lines[29_000..]));
+    assert!(wait_until(|| running.stderr().contains("the directory is full")), "{}", running.stderr());
+    assert_eq!(spool.segments(), before);
+    let server = Server::start(Options::default());
+    gate.open(server.address());
+    running.close_stdin();
+    running.wait().assert_code(0);
+    assert_eq!(server.assert_stored(STREAM, &lines), 0);
+}
+
+#[test]
+fn a_full_directory_in_memory_makes_the_input_wait_until_it_has_room() {
+    if !may_mount() {
+        return;
+    }
+    let dir = TempDir::new();
+    let hot = Mounted::tmpfs(&dir, "hot", "1m");
+    let server = Server::start(Options::default());
+    let spool = Spool::new(&format!("[spool]\nhot = \"{}\"\n", hot.path.join("spool").display()));
+    spool.run(&server.url()).stdin("").run().assert_code(0);
+    let filler = hot.path.join("fill");
+    let _ = std::fs::write(&filler, vec![0; 2 << 20]);
+    let lines = lines::telegraf(79, 2_000);
+    let mut running = spool.run(&server.url()).args(["-v", "--flush-interval", "10ms"]).stdin_open().start();
+    running.write(&lines::joined(&lines[..100]));
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(server.counts().requests, 0);
+    std::fs::remove_file(&filler).unwrap();
+    assert!(server.wait_until(Duration::from_secs(20), |counts| counts.stored == 100), "{}", running.stderr());
+    running.write(&lines::joined(&lines[100..]));
+    running.close_stdin();
+    running.wait().assert_code(0);
+    assert_eq!(server.assert_stored(STREAM, &lines), 0);
+}
+
+#[test]
 fn a_card_on_which_not_even_the_directory_can_be_made_is_used_as_soon_as_it_can() {
     if !may_mount() {
         return;

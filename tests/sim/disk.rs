@@ -12,6 +12,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kinegraf::random::Random;
@@ -81,6 +82,8 @@ pub(crate) type Shared = Arc<Mutex<Platter>>;
 pub(crate) struct SimDisk {
     platter: Shared,
     stream: u32,
+    /// The directory was synced by this process.
+    synced: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
@@ -88,6 +91,7 @@ pub(crate) struct SimSync {
     platter: Shared,
     name: Name,
     file: u64,
+    synced: Arc<AtomicBool>,
 }
 
 pub(crate) fn lock(platter: &Shared) -> MutexGuard<'_, Platter> {
@@ -275,8 +279,8 @@ impl Platter {
         contents
     }
 
-    /// Flips a bit of a segment; gives its stream and content as it was.
-    pub(crate) fn flip(&mut self) -> Option<(u32, u64, Vec<u8>)> {
+    /// Flips a bit of a segment; gives its stream, its number, its content as it was, and where it flipped.
+    pub(crate) fn flip(&mut self) -> Option<(u32, u64, Vec<u8>, usize)> {
         let segments: Vec<(u32, u64, u64)> = self
             .names
             .iter()
@@ -293,7 +297,7 @@ impl Platter {
         if let Some(byte) = file.durable.get_mut(at) {
             *byte ^= bit;
         }
-        Some((stream, number, before))
+        Some((stream, number, before, at))
     }
 
     /// What the cursor of a stream calls acknowledged.
@@ -349,7 +353,7 @@ impl fmt::Debug for SimDisk {
 
 impl SimDisk {
     pub(crate) fn open(platter: &Shared, stream: u32) -> SimDisk {
-        SimDisk { platter: platter.clone(), stream }
+        SimDisk { platter: platter.clone(), stream, synced: Arc::default() }
     }
 
     fn name(&self, number: u64) -> Name {
@@ -380,9 +384,6 @@ impl Disk for SimDisk {
         let part = if failed.is_err() || dies { platter.random.up_to(room as u64) as usize } else { room };
         platter.make(name).change(Change::Append(bytes[..part].to_vec()));
         platter.peak = platter.peak.max(platter.used());
-        if std::env::var("SIM_DISK").is_ok() {
-            println!("append {segment} {} part {part}: {}", bytes.len(), platter.used());
-        }
         if dies {
             platter.step();
         }
@@ -427,7 +428,7 @@ impl Disk for SimDisk {
         let rate = platter.faults.sync / 4;
         platter.fails(rate, false)?;
         let file = *platter.names.get(&name).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
-        Ok(SimSync { platter: self.platter.clone(), name, file })
+        Ok(SimSync { platter: self.platter.clone(), name, file, synced: self.synced.clone() })
     }
 
     fn remove(&mut self, segment: u64) -> io::Result<()> {
@@ -483,7 +484,7 @@ impl Disk for SimDisk {
         let name = Name::Cursor { stream: self.stream };
         let platter = lock(&self.platter);
         let file = *platter.names.get(&name).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
-        Ok(SimSync { platter: self.platter.clone(), name, file })
+        Ok(SimSync { platter: self.platter.clone(), name, file, synced: self.synced.clone() })
     }
 
     fn used_elsewhere(&self) -> u64 {
@@ -522,8 +523,9 @@ impl PendingSync for SimSync {
             return result;
         }
         file.sync();
-        // A new name makes the directory durable, and with it every other name.
-        if platter.names.get(&self.name) == Some(&self.file) && platter.durable_names.get(&self.name) != Some(&self.file) {
+        // A new name makes the directory durable, and with it every other name. So does the first sync of a process.
+        let first = !self.synced.swap(true, Ordering::Relaxed);
+        if first || platter.names.get(&self.name) == Some(&self.file) && platter.durable_names.get(&self.name) != Some(&self.file) {
             platter.durable_names = platter.names.clone();
             platter.sweep();
         }

@@ -14,6 +14,8 @@ mod endings;
 mod faults;
 mod kinesis;
 mod lines;
+#[cfg(feature = "planted-bugs")]
+mod planted;
 mod run;
 mod simulation;
 mod swarm;
@@ -60,6 +62,17 @@ fn tell(seed: u64) -> ! {
     }
 }
 
+/// Does what may panic many times; the words of one panic come when it is repeated.
+fn quietly(work: impl FnOnce()) {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let result = catch_unwind(AssertUnwindSafe(work));
+    std::panic::set_hook(hook);
+    if let Err(cause) = result {
+        std::panic::resume_unwind(cause);
+    }
+}
+
 #[test]
 fn whatever_goes_wrong_each_accepted_line_arrives_or_is_accounted_for() {
     if let Some(seed) = number("SIM_SEED") {
@@ -69,26 +82,24 @@ fn whatever_goes_wrong_each_accepted_line_arrives_or_is_accounted_for() {
         return;
     }
     let (from, count) = (number("SIM_FROM").unwrap_or(0), number("SIM_SEEDS").unwrap_or(SEEDS));
-    // Words of a failure come when it is repeated.
-    let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| {}));
     let (start, next, failed) = (Instant::now(), AtomicU64::new(from), AtomicU64::new(u64::MAX));
-    std::thread::scope(|scope| {
-        for _ in 0..std::thread::available_parallelism().map_or(1, |cores| cores.get()) {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= from + count || failed.load(Ordering::Relaxed) < seed {
-                        return;
+    quietly(|| {
+        std::thread::scope(|scope| {
+            for _ in 0..std::thread::available_parallelism().map_or(1, |cores| cores.get()) {
+                scope.spawn(|| {
+                    loop {
+                        let seed = next.fetch_add(1, Ordering::Relaxed);
+                        if seed >= from + count || failed.load(Ordering::Relaxed) < seed {
+                            return;
+                        }
+                        if failure(seed).is_some() {
+                            failed.fetch_min(seed, Ordering::Relaxed);
+                        }
                     }
-                    if failure(seed).is_some() {
-                        failed.fetch_min(seed, Ordering::Relaxed);
-                    }
-                }
-            });
-        }
+                });
+            }
+        })
     });
-    std::panic::set_hook(hook);
     let seconds = start.elapsed().as_secs_f64();
     println!("{count} seeds from {from} in {seconds:.1} s: {:.0} a second", count as f64 / seconds);
     if failed.load(Ordering::Relaxed) < u64::MAX {

@@ -136,7 +136,13 @@ impl<'w> Run<'w> {
         let wall = Duration::from_secs(pick(&mut world.random, &[0, 1_000_000_000, 1_800_000_000, 1_800_000_000, 4_000_000_000])) + world.time;
         let now = Now { mono: Duration::from_millis(world.random.up_to(50)), wall };
         let blocks = world.blocks_on_disk(config.stream, config.cold, false);
-        world.trace(&format!("there: {:?}; {:?}; acknowledged {} and {}", blocks.lines, world.sizes(config.stream), world.acknowledged(config.stream, false), world.acknowledged(config.stream, true)));
+        world.trace(&format!(
+            "there: {:?}; {:?}; acknowledged {} and {}",
+            blocks.lines,
+            world.sizes(config.stream),
+            world.acknowledged(config.stream, false),
+            world.acknowledged(config.stream, true)
+        ));
         let copies = world.copies_on_disk(config.stream);
         let stream = world.streams[config.stream].clone();
         let hot = SimDisk::open(&world.hot[config.stream], stream.hash());

@@ -37,9 +37,9 @@ impl Plan {
     fn draw(random: &mut Random) -> Plan {
         Plan {
             runs: 1 + random.up_to(5),
-            deaths: swarm(random, &[20, 60, 100]),
+            deaths: pick(random, &[0, 20, 60, 100]),
             power_cuts: pick(random, &[0, 50, 100]),
-            flips: if chance(random, 15) { 30 } else { 0 },
+            flips: if chance(random, 25) { 50 } else { 0 },
             poison: if chance(random, 15) { 5 } else { 0 },
             offline: swarm(random, &[30, 100]),
             exec: pick(random, &[0, 0, 50, 100]),

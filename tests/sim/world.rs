@@ -271,16 +271,17 @@ impl World {
         })
     }
 
-    /// A bit of the card flips; the lines of that segment are nobody's any more.
+    /// A bit of the card flips; the lines behind it in that segment are nobody's any more.
     pub(crate) fn flip(&mut self) {
         let Some(cold) = self.cold.clone() else { return };
-        let Some((hash, number, before)) = lock(&cold).flip() else { return };
-        self.trace(&format!("a bit flips in {number}"));
-        self.unreadable = true;
+        let Some((hash, number, before, at)) = lock(&cold).flip() else { return };
+        self.trace(&format!("a bit flips at {at} in {number}"));
         let stream = usize::from(hash != self.streams[0].hash());
-        let mut blocks = Blocks::default();
-        blocks.scan(&self.shape, &self.streams[stream], &[(number, &before)]);
-        self.forgive(stream, &blocks.all().into_iter().collect::<Vec<_>>());
+        let (mut whole, mut safe, of) = (Blocks::default(), Blocks::default(), &self.streams[stream]);
+        whole.scan(&self.shape, of, &[(number, &before)]);
+        safe.scan(&self.shape, of, &[(number, &before[..at])]);
+        let lines: Vec<u64> = whole.all().difference(&safe.all()).copied().collect();
+        self.forgive(stream, &lines);
     }
 
     /// Nothing goes wrong any more.
