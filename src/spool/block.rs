@@ -34,6 +34,11 @@ const _: () = assert!(PARTITION_KEY_SIZE_MAX < SAME_KEY as usize);
 pub struct Position(pub u64);
 
 impl Position {
+    /// Whether a spool can have come so far: a file or a cursor that says more was not written by one, and counting on from there must not overflow.
+    pub fn is_possible(self) -> bool {
+        self.0 < 1 << 63
+    }
+
     /// The one after it.
     pub fn next(self) -> Position {
         Position(self.0 + 1)

@@ -141,7 +141,7 @@ impl<D: Disk> Store<D> {
     /// back, since positions that it calls acknowledged are used again.
     pub(super) fn write_cursor(&mut self, acknowledged: Position, next_attempt: Option<Duration>, dropped: u64) -> io::Result<()> {
         let mut cursor = Cursor { sequence: self.cursor.sequence + 1, acknowledged, next_attempt, ..self.cursor };
-        cursor.dropped[0] += dropped;
+        cursor.dropped[0] = cursor.dropped[0].saturating_add(dropped);
         self.disk.write_cursor(cursor.slot(), &cursor.encode())?;
         if !self.cursor_known {
             cursor.sequence += 1;
@@ -166,7 +166,13 @@ impl<D: Disk> Store<D> {
                     self.stranded += self.forget(last.number);
                     continue;
                 }
-                // A header that is no header, or a disk that cannot be read: for a person to look at.
+                // Whole blocks under another name: nothing that a power cut leaves. For a person to look at,
+                Stop::Position { .. } if end == Position(last.number) => {
+                    repaired(Repair { segment: last.number, bytes: last.size });
+                    self.set_aside(last.number);
+                    continue;
+                }
+                // as a header that is no header, or a disk that cannot be read.
                 _ if size == 0 && last.size > self.head.len() as u64 => {
                     repaired(Repair { segment: last.number, bytes: last.size });
                     self.set_aside(last.number);
