@@ -102,7 +102,6 @@ impl<D: Disk> Cold<D> {
         {
             let end = self.store.end();
             self.store.seal(segment, size, end);
-            self.settled = acknowledged;
             let (mut start, mut behind) = (Position(0), None);
             hot.each(Position(0), Position(u64::MAX), &mut |header| {
                 start = if behind == Some(header.position) { start } else { header.position };
@@ -110,6 +109,7 @@ impl<D: Disk> Cold<D> {
             });
             if behind.is_some_and(|behind| behind >= end) {
                 self.store.cut(start);
+                self.settled = self.store.end().max(acknowledged);
             }
         }
     }

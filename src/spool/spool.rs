@@ -461,9 +461,10 @@ impl<D: Disk> Spool<D> {
     /// The orderly end: the cursors know all that this run knows. `next_attempt` is when the endpoint should be asked again.
     pub fn close(&mut self, next_attempt: Option<Duration>) {
         let dropped = self.counters.dropped_full + self.counters.dropped_damaged;
-        _ = self.hot.write_cursor(self.acknowledged, next_attempt, 0);
+        let acknowledged = if planted::is(Bug::WritesTheCursorTooEarly) { self.read } else { self.acknowledged };
+        _ = self.hot.write_cursor(acknowledged, next_attempt, 0);
         if let Some(cold) = self.cold.as_mut().filter(|cold| dropped > 0 || cold.needs_cursor(next_attempt)) {
-            _ = cold.store.write_cursor(self.acknowledged, next_attempt, dropped);
+            _ = cold.store.write_cursor(acknowledged, next_attempt, dropped);
         }
     }
 

@@ -252,14 +252,19 @@ impl Platter {
         self.files.retain(|file, _| names.values().chain(durable.values()).any(|named| named == file));
     }
 
-    /// Bytes of the segments of a stream that can be read now; with `aside` also of those set aside.
-    pub(crate) fn contents(&self, stream: u32, aside: bool) -> Vec<(u64, &[u8])> {
+    /// Bytes of the segments of a stream that can be read now.
+    pub(crate) fn contents(&self, stream: u32) -> Vec<(u64, &[u8])> {
         let wanted = self.names.iter().filter_map(|(name, file)| match name {
             Name::Segment { stream: of, number } if *of == stream => Some((*number, *file)),
-            Name::Aside { stream: of, number, .. } if aside && *of == stream => Some((*number, *file)),
             _ => None,
         });
         wanted.map(|(number, file)| (number, self.files[&file].content.as_slice())).collect()
+    }
+
+    /// Bytes of those that were set aside.
+    pub(crate) fn set_aside(&self, stream: u32) -> Vec<&[u8]> {
+        let wanted = self.names.iter().filter(|(name, _)| matches!(name, Name::Aside { stream: of, .. } if *of == stream));
+        wanted.map(|(_, file)| self.files[file].content.as_slice()).collect()
     }
 
     /// Bytes of the segments of a stream that a power cut now would leave for certain.
@@ -369,7 +374,7 @@ impl Disk for SimDisk {
         platter.step();
         let rate = platter.faults.list;
         platter.fails(rate, false)?;
-        Ok(platter.contents(self.stream, false).into_iter().map(|(segment, content)| Found { segment, size: content.len() as u64 }).collect())
+        Ok(platter.contents(self.stream).into_iter().map(|(segment, content)| Found { segment, size: content.len() as u64 }).collect())
     }
 
     fn append(&mut self, segment: u64, bytes: &[u8]) -> io::Result<()> {
@@ -489,7 +494,7 @@ impl Disk for SimDisk {
 
     fn used_elsewhere(&self) -> u64 {
         let platter = lock(&self.platter);
-        let own: u64 = platter.contents(self.stream, false).iter().map(|(_, content)| content.len() as u64).sum();
+        let own: u64 = platter.contents(self.stream).iter().map(|(_, content)| content.len() as u64).sum();
         platter.used() - own
     }
 

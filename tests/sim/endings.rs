@@ -27,7 +27,7 @@ fn check_nothing_left(run: &Run<'_>) {
         return;
     }
     let opened = run.pipeline.spool().opened().0;
-    let left = world.blocks_on_disk(run.config.stream, run.config.cold, false);
+    let left = world.blocks_on_disk(run.config.stream, run.config.cold);
     let left: Vec<_> = left.lines.range(opened..).collect();
     assert!(left.is_empty(), "lines that were handed back are still here: {left:?}");
 }

@@ -135,7 +135,7 @@ impl<'w> Run<'w> {
         let seed = world.random.next_u64();
         let wall = Duration::from_secs(pick(&mut world.random, &[0, 1_000_000_000, 1_800_000_000, 1_800_000_000, 4_000_000_000])) + world.time;
         let now = Now { mono: Duration::from_millis(world.random.up_to(50)), wall };
-        let blocks = world.blocks_on_disk(config.stream, config.cold, false);
+        let blocks = world.blocks_on_disk(config.stream, config.cold);
         world.trace(&format!(
             "there: {:?}; {:?}; acknowledged {} and {}",
             blocks.lines,
@@ -586,12 +586,14 @@ impl<'w> Run<'w> {
             self.pipeline.waiting()
         );
         assert_eq!((counters.delivered, counters.set_aside.total()), (self.delivered, self.given_up), "delivered and given up are counted");
+        let damaged = self.pipeline.spool().counters().dropped_damaged;
+        assert!(damaged == 0 || self.world.unreadable || self.world.flipped, "{damaged} lines of this run were damaged, and nobody did it");
         let spool = &self.config.spool;
         let mut hot = lock(&self.world.hot[self.config.stream]);
         // One block larger than all of it is taken while it is empty.
         let block = BlockBuilder::memory(4_000) as u64;
         let bound = if hot.errors == 0 { spool.hot_size as u64 } else { spool.hot_size as u64 + block };
-        let one = hot.peak <= self.hot_at_open.max(bound) || hot.contents(self.world.streams[self.config.stream].hash(), false).len() <= 1;
+        let one = hot.peak <= self.hot_at_open.max(bound) || hot.contents(self.world.streams[self.config.stream].hash()).len() <= 1;
         assert!(
             one,
             "hot holds {} bytes, {} are allowed, {} were there; {} errors; it thinks {}",

@@ -39,7 +39,7 @@ impl Plan {
             runs: 1 + random.up_to(5),
             deaths: pick(random, &[0, 20, 60, 100]),
             power_cuts: pick(random, &[0, 50, 100]),
-            flips: if chance(random, 25) { 50 } else { 0 },
+            flips: pick(random, &[0, 0, 50, 100]),
             poison: if chance(random, 15) { 5 } else { 0 },
             offline: swarm(random, &[30, 100]),
             exec: pick(random, &[0, 0, 50, 100]),
@@ -63,9 +63,6 @@ fn process(world: &mut World, plan: &Plan) {
         true => Answers::offline(&mut world.random),
         false => Answers::draw(&mut world.random),
     };
-    if chance(&mut world.random, plan.flips) {
-        world.flip();
-    }
     let config = configure(world, plan);
     let count = pick(&mut world.random, &[0, 5, 20, 60]);
     let offered = match config.mode {
@@ -84,6 +81,9 @@ fn process(world: &mut World, plan: &Plan) {
         }
     }
     draw_death(world, plan, config.stream);
+    if chance(&mut world.random, plan.flips) {
+        world.flip();
+    }
     let cut = chance(&mut world.random, plan.power_cuts);
     // What waits until all is well is killed some time.
     if config.pipeline.deadline.is_none() && world.deaths.step.is_none() {
@@ -241,7 +241,7 @@ fn finish(world: &mut World) {
         let mut runs = 0;
         while !is_empty(world, stream) || runs == 0 {
             runs += 1;
-            assert!(runs <= LAST_RUNS_MAX, "the spool does not get empty: {:?}", world.blocks_on_disk(stream, true, false).lines);
+            assert!(runs <= LAST_RUNS_MAX, "the spool does not get empty: {:?}", world.blocks_on_disk(stream, true).lines);
             let mut config = configure(world, &Plan::draw(&mut Random::from_seed(1)));
             (config.mode, config.stream, config.cold, config.pipeline.deadline) = (Mode::Drain, stream, true, None);
             (config.shutdown_timeout, config.spool.cold.size) = (None, 1 << 30);
@@ -260,5 +260,5 @@ fn finish(world: &mut World) {
 }
 
 fn is_empty(world: &World, stream: usize) -> bool {
-    world.disks().all(|disk| lock(disk).contents(world.streams[stream].hash(), false).is_empty())
+    world.disks().all(|disk| lock(disk).contents(world.streams[stream].hash()).is_empty())
 }

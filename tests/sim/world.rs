@@ -46,6 +46,8 @@ pub(crate) struct World {
     pub(crate) repeats: bool,
     /// Lines that spools said they gave up for want of room, or because a segment could not be read.
     pub(crate) dropped: u64,
+    /// A bit flipped.
+    pub(crate) flipped: bool,
     /// Something that was stored may be unreadable: a bit flipped, or reads fail.
     pub(crate) unreadable: bool,
     /// A cursor write or a removal failed, so that more is sent again.
@@ -91,6 +93,7 @@ impl World {
             next_line: 0,
             repeats: false,
             dropped: 0,
+            flipped: false,
             deaths: Deaths::default(),
             traces,
             events: Mutex::default(),
@@ -161,24 +164,32 @@ impl World {
 
     // What stands on the disks.
 
-    pub(crate) fn blocks_on_disk(&self, stream: usize, with_cold: bool, aside: bool) -> Blocks {
+    pub(crate) fn blocks_on_disk(&self, stream: usize, with_cold: bool) -> Blocks {
         let (mut blocks, of) = (Blocks::default(), &self.streams[stream]);
         for disk in [Some(&self.hot[stream]), self.cold.as_ref().filter(|_| with_cold)].into_iter().flatten() {
-            blocks.scan(&self.shape, of, &lock(disk).contents(of.hash(), aside));
+            blocks.scan(&self.shape, of, &lock(disk).contents(of.hash()));
         }
         blocks
     }
 
     /// Lines that can be read, or were set aside.
     fn lines_on_disk(&self, stream: usize) -> BTreeSet<u64> {
-        self.copies_on_disk(stream).into_keys().collect()
+        let (mut lines, of) = (self.blocks_on_disk(stream, true).all(), &self.streams[stream]);
+        for disk in [Some(&self.hot[stream]), self.cold.as_ref()].into_iter().flatten() {
+            for content in lock(disk).set_aside(of.hash()) {
+                let mut blocks = Blocks::default();
+                blocks.scan_loosely(&self.shape, of, content);
+                lines.extend(blocks.all());
+            }
+        }
+        lines
     }
 
     /// How often each line stands in any segment: more often than it is read where a tail that a power cut brought back is covered by the next segment.
     pub(crate) fn copies_on_disk(&self, stream: usize) -> BTreeMap<u64, u32> {
         let (mut copies, of) = (BTreeMap::new(), &self.streams[stream]);
         for disk in [Some(&self.hot[stream]), self.cold.as_ref()].into_iter().flatten() {
-            for (_, content) in lock(disk).contents(of.hash(), true) {
+            for (_, content) in lock(disk).contents(of.hash()) {
                 let mut blocks = Blocks::default();
                 blocks.scan_loosely(&self.shape, of, content);
                 blocks.lines.values().flatten().for_each(|line| *copies.entry(*line).or_default() += 1);
@@ -189,7 +200,7 @@ impl World {
 
     /// The sizes of segments on each disk, for whoever looks for a mistake.
     pub(crate) fn sizes(&self, stream: usize) -> Vec<Vec<(u64, usize)>> {
-        let sizes = |disk| lock(disk).contents(self.streams[stream].hash(), true).iter().map(|(number, content)| (*number, content.len())).collect();
+        let sizes = |disk| lock(disk).contents(self.streams[stream].hash()).iter().map(|(number, content)| (*number, content.len())).collect();
         [Some(&self.hot[stream]), self.cold.as_ref()].into_iter().flatten().map(sizes).collect()
     }
 
@@ -275,6 +286,7 @@ impl World {
     pub(crate) fn flip(&mut self) {
         let Some(cold) = self.cold.clone() else { return };
         let Some((hash, number, before, at)) = lock(&cold).flip() else { return };
+        self.flipped = true;
         self.trace(&format!("a bit flips at {at} in {number}"));
         let stream = usize::from(hash != self.streams[0].hash());
         let (mut whole, mut safe, of) = (Blocks::default(), Blocks::default(), &self.streams[stream]);
