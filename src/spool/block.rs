@@ -12,7 +12,7 @@
 //!         | codec u8          0: the data is the entries; 1: it is their raw DEFLATE stream, see `spool/codec.rs`
 //!         | zero 7 bytes
 //! entries = entry …
-//! entry   = key size u16 | line size u32 | key | line                            key size 0xFFFF: the key of the entry before
+//! entry   = key size u16 | line size u32 | key | line                            key size 0xFFFF: the key of the entry before; no newline
 //! ```
 //!
 //! An empty key means that each record draws one of its own (`random`). The same bytes lie in memory and in a segment file (`spool/segment.rs`).
