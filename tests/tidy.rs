@@ -79,6 +79,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("kinesis::bisection", 2),
     ("kinesis::size_limit", 2),
     ("record", 2),
+    ("spool::census", 2),
     ("spool::cold", 2),
     ("spool::spool", 2),
     ("spool::store", 2),

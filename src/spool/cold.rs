@@ -16,9 +16,10 @@ use crate::limits::BLOCK_SIZE;
 use crate::planted;
 use crate::planted::Bug;
 use crate::spool::block::{CODEC_DEFLATE, Position};
+use crate::spool::census::{Dropped, count_lines};
 use crate::spool::codec::{Packing, Unpacking};
 use crate::spool::disk::{Disk, PendingSync};
-use crate::spool::spool::{Dropped, SpoolCounters, count_lines};
+use crate::spool::spool::SpoolCounters;
 use crate::spool::store::{Peek, Place, Store};
 use crate::time::{Deadline, Now};
 

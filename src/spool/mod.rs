@@ -1,6 +1,7 @@
 //! Lines wait: what a block of them is ([`block`]), where blocks are kept ([`disk`]), and the queue over it ([`spool`]).
 
 pub mod block;
+mod census;
 pub mod codec;
 pub mod cold;
 pub mod cursor;

@@ -20,6 +20,7 @@ use crate::config::WhenFull;
 use crate::planted;
 use crate::planted::Bug;
 use crate::spool::block::{self, BlockBuilder, CODEC_DEFLATE, Header, Position};
+use crate::spool::census::{Dropped, add_lines, count_lines};
 use crate::spool::cold::{Cold, ColdOptions, ColdState};
 use crate::spool::disk::Disk;
 use crate::spool::segment::StreamId;
@@ -60,15 +61,6 @@ pub struct SpoolCounters {
     pub settled: u64,
     /// Failed attempts to settle.
     pub cold_failures: u64,
-}
-
-/// Lines that had to make room.
-#[derive(Debug, Default)]
-pub(super) struct Dropped {
-    /// Of earlier runs, and of this one.
-    pub(super) lines: (u64, u64),
-    /// Some of them could not be counted.
-    pub(super) miscounted: bool,
 }
 
 /// Where a block is read from.
@@ -482,33 +474,4 @@ impl<D: Disk> Spool<D> {
     pub fn into_disks(self) -> (D, Option<D>) {
         (self.hot.disk, self.cold.map(|cold| cold.store.disk))
     }
-}
-
-fn add_lines(lines: &mut (u64, u64), header: &Header, opened: Position) {
-    if header.position < opened {
-        lines.0 += u64::from(header.lines);
-    } else {
-        lines.1 += u64::from(header.lines);
-    }
-}
-
-/// Adds the lines in blocks from `from` on and before `until`, in whichever disk they are: those before `opened` and those since. False
-/// where some could not be read.
-pub(super) fn count_lines<D: Disk>(
-    hot: &mut Store<D>,
-    cold: Option<&mut Cold<D>>,
-    from: Position,
-    until: Position,
-    opened: Position,
-    lines: &mut (u64, u64),
-) -> bool {
-    let mut all = true;
-    if let Some(cold) = cold {
-        all &= cold.store.each(from, until, &mut |header| {
-            if !hot.contains(header.position) {
-                add_lines(lines, header, opened);
-            }
-        });
-    }
-    all & hot.each(from, until, &mut |header| add_lines(lines, header, opened))
 }

@@ -6,6 +6,8 @@
 //! - Opening never fails for what it finds: a torn tail is cut, what cannot be read is set aside, and both are told.
 //! - After an append or a sync that failed, nothing more is appended to that segment.
 
+mod recovery;
+
 use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
@@ -13,9 +15,9 @@ use std::time::Duration;
 use crate::planted;
 use crate::planted::Bug;
 use crate::spool::block::{self, HEADER_SIZE, Header, Position};
-use crate::spool::cursor::{Cursor, SLOT_SIZE};
+use crate::spool::cursor::Cursor;
 use crate::spool::disk::{Disk, PendingSync};
-use crate::spool::segment::{self, Check, HEADER_SIZE_MAX, Stop, StreamId, Walk};
+use crate::spool::segment::{self, HEADER_SIZE_MAX, Stop, StreamId};
 
 /// A segment that is on the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,8 +62,14 @@ pub(super) struct Repair {
     pub(super) bytes: u64,
 }
 
-/// Bytes of a segment that are looked at together when its end is checked.
-const WINDOW_SIZE: usize = 8 << 10;
+/// A segment that nobody needs here and that is still there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Doomed {
+    number: u64,
+    size: u64,
+    /// A person may want to look at it.
+    aside: bool,
+}
 
 #[derive(Debug)]
 pub(super) struct Store<D> {
@@ -75,8 +83,8 @@ pub(super) struct Store<D> {
     used: u64,
     /// Bytes in segments that are left as they are: of a later version, or of another stream with the same short name.
     stranded: u64,
-    /// Segments, and their bytes, that are forgotten and could not be removed yet.
-    doomed: Vec<(u64, u64)>,
+    /// Segments that are forgotten and could not be removed, or set aside, yet. No block is written where one of them is in the way.
+    doomed: Vec<Doomed>,
     /// Nothing more is appended to the last segment.
     sealed: bool,
     /// The disk told what it holds. Else nothing is written to it: it might be in the way of what is there.
@@ -98,40 +106,6 @@ impl Place {
 }
 
 impl<D: Disk> Store<D> {
-    /// What a disk holds. `repaired` is told each segment that had to be cut or set aside.
-    pub(super) fn open(mut disk: D, stream: &StreamId, segment_size: u64, repaired: &mut dyn FnMut(Repair)) -> Store<D> {
-        let (found, listed) = disk.list().map_or((Vec::new(), false), |found| (found, true));
-        let segments: VecDeque<Segment> =
-            found.iter().map(|found| Segment { number: found.segment, end: None, size: found.size, waste: 0, bad: false }).collect();
-        let used = segments.iter().map(|segment| segment.size).sum();
-        let mut slots = [0; 2 * SLOT_SIZE];
-        // A cursor that cannot be read is none: everything is sent again.
-        let cursor_known = disk.read_cursor(&mut slots).is_ok();
-        let cursor = Cursor::decode(&slots).filter(|_| cursor_known).unwrap_or_default();
-        let head = segment::header(stream);
-        let mut store = Store {
-            disk,
-            cursor,
-            stream: stream.clone(),
-            head,
-            segment_size,
-            segments,
-            used,
-            stranded: 0,
-            doomed: Vec::new(),
-            sealed: false,
-            listed,
-            cursor_known,
-        };
-        store.cut_tail(repaired);
-        store
-    }
-
-    /// Whose segments these are.
-    pub(super) fn stream(&self) -> &StreamId {
-        &self.stream
-    }
-
     /// The cursor as it was read or written last.
     pub(super) fn cursor(&self) -> &Cursor {
         &self.cursor
@@ -151,55 +125,6 @@ impl<D: Disk> Store<D> {
         }
         self.cursor = cursor;
         Ok(())
-    }
-
-    /// Reads the last segment and cuts what was torn from it. One of which nothing is left goes, and the one before is last.
-    fn cut_tail(&mut self, repaired: &mut dyn FnMut(Repair)) {
-        let mut window = vec![0; WINDOW_SIZE];
-        while let Some(last) = self.segments.back().copied() {
-            let (end, size, stop) = match self.walk_to_end(&last, &mut window) {
-                Ok(walked) => walked,
-                Err(_) => (Position(last.number), 0, Stop::Damaged),
-            };
-            match stop {
-                Stop::UnknownVersion(_) | Stop::OtherStream => {
-                    self.stranded += self.forget(last.number);
-                    continue;
-                }
-                // Whole blocks under another name: nothing that a power cut leaves. For a person to look at,
-                Stop::Position { .. } if end == Position(last.number) => {
-                    repaired(Repair { segment: last.number, bytes: last.size });
-                    self.set_aside(last.number);
-                    continue;
-                }
-                // as a header that is no header, or a disk that cannot be read.
-                _ if size == 0 && last.size > self.head.len() as u64 => {
-                    repaired(Repair { segment: last.number, bytes: last.size });
-                    self.set_aside(last.number);
-                    continue;
-                }
-                _ => {}
-            }
-            let lost = last.size - size;
-            if lost > 0 {
-                repaired(Repair { segment: last.number, bytes: lost });
-            }
-            if end > Position(last.number) {
-                // What cannot be cut is not trusted: the next block begins a new segment.
-                let cut = lost == 0 || planted::is(Bug::LeavesATornTail) || self.disk.truncate(last.number, size as usize).is_ok();
-                self.sealed = !cut;
-                return self.resize_last(size, end, cut);
-            }
-            self.remove(last.number);
-        }
-    }
-
-    fn walk_to_end(&self, last: &Segment, window: &mut [u8]) -> io::Result<(Position, u64, Stop)> {
-        let read_at = |offset: u64, out: &mut [u8]| self.disk.read_at(last.number, offset as usize, out);
-        let only = (!planted::is(Bug::SendsToAnotherStream)).then_some(&self.stream);
-        let mut walk = Walk::begin(last.number, last.size, only, Check::Data, window, read_at)?;
-        while walk.next_block()?.is_some() {}
-        Ok((walk.next_position(), walk.valid_size(), walk.stop().cloned().unwrap_or(Stop::End)))
     }
 
     /// The last segment has its first `size` bytes, and of the others nothing where they are `cut`.
@@ -223,7 +148,7 @@ impl<D: Disk> Store<D> {
 
     /// Bytes in segments, and in those that could not be removed yet.
     pub(super) fn used(&self) -> u64 {
-        self.used + self.doomed.iter().map(|(_, size)| size).sum::<u64>()
+        self.used + self.doomed.iter().map(|doomed| doomed.size).sum::<u64>()
     }
 
     /// Bytes of everything that the disk keeps for a spool, whosever it is.
@@ -242,7 +167,8 @@ impl<D: Disk> Store<D> {
 
     /// Whether a block of this size begins a new segment.
     pub(super) fn rolls(&self, position: Position, size: usize) -> bool {
-        self.sealed || self.segments.back().is_none_or(|last| last.end != Some(position) || last.size + size as u64 > self.segment_size)
+        let in_the_way = self.doomed.iter().any(|doomed| doomed.number == position.0);
+        self.sealed || in_the_way || self.segments.back().is_none_or(|last| last.end != Some(position) || last.size + size as u64 > self.segment_size)
     }
 
     /// Appends a whole block. On an error it is as if it had not been tried.
@@ -280,7 +206,7 @@ impl<D: Disk> Store<D> {
         if let Err(error) = self.disk.append(position.0, &self.head) {
             // Nobody knows how much of the header is there.
             if self.disk.remove(position.0).is_err() {
-                self.doomed.push((position.0, size));
+                self.doomed.push(Doomed { number: position.0, size, aside: false });
             }
             return Err(error);
         }
@@ -292,9 +218,9 @@ impl<D: Disk> Store<D> {
 
     /// A segment begins in a file of its own: what could not be removed or set aside may be in its place.
     fn clear_the_way(&mut self, number: u64) -> io::Result<()> {
-        if self.doomed.iter().any(|(doomed, _)| *doomed == number) {
-            self.disk.remove(number)?;
-            self.doomed.retain(|(doomed, _)| *doomed != number);
+        if let Some(at) = self.doomed.iter().position(|doomed| doomed.number == number) {
+            self.disk_removes(self.doomed[at])?;
+            self.doomed.swap_remove(at);
         }
         match self.disk.read_at(number, 0, &mut [0]) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -437,11 +363,22 @@ impl<D: Disk> Store<D> {
 
     /// Tries again what could not be removed.
     pub(super) fn remove_doomed(&mut self) {
-        while let Some((number, _)) = self.doomed.last().copied() {
-            if self.disk.remove(number).is_err() {
+        while let Some(doomed) = self.doomed.last().copied() {
+            if self.disk_removes(doomed).is_err() {
                 return;
             }
             self.doomed.pop();
+        }
+    }
+
+    fn disk_removes(&mut self, doomed: Doomed) -> io::Result<()> {
+        if !doomed.aside {
+            return self.disk.remove(doomed.number);
+        }
+        match self.disk.set_aside(doomed.number) {
+            // It went without us.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            result => result,
         }
     }
 
@@ -487,18 +424,18 @@ impl<D: Disk> Store<D> {
 
     /// Forgets one segment and keeps it on the disk for a person to look at.
     fn set_aside(&mut self, number: u64) {
-        let size = self.forget(number);
-        if self.disk.set_aside(number).is_err() {
-            // It stays where it is, and the next start will find it.
-            self.stranded += size;
-        }
+        self.let_go(number, true);
     }
 
     /// Forgets one segment and removes it, now or later.
     pub(super) fn remove(&mut self, number: u64) {
-        let size = self.forget(number);
-        if self.disk.remove(number).is_err() {
-            self.doomed.push((number, size));
+        self.let_go(number, false);
+    }
+
+    fn let_go(&mut self, number: u64, aside: bool) {
+        let doomed = Doomed { number, size: self.forget(number), aside };
+        if self.disk_removes(doomed).is_err() {
+            self.doomed.push(doomed);
         }
     }
 

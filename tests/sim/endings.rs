@@ -1,9 +1,14 @@
 //! What an exit code promises, checked when a run has ended and before anything else happens to its disks.
 
+use std::time::Duration;
+
 use kinegraf::ending::Ending;
 
 use crate::disk::lock;
 use crate::run::{Mode, Run};
+
+/// For a few syncs, each of which may take two seconds, and for what waits before them.
+const ENOUGH: Duration = Duration::from_secs(25);
 
 pub(crate) fn check(run: &Run<'_>, ending: &Ending) {
     let counters = run.pipeline.spool().counters();
@@ -14,6 +19,10 @@ pub(crate) fn check(run: &Run<'_>, ending: &Ending) {
         assert!(missing.len() as u64 <= dropped || run.world.unreadable, "it ended with 0, but these lines are nowhere safe: {missing:?}");
     } else if run.config.mode == Mode::Exec {
         check_nothing_left(run);
+    }
+    let in_time = run.accepted.last().is_none_or(|(_, at)| run.pipeline.limit().is_none_or(|limit| *at + ENOUGH < limit.0));
+    if run.saw_the_end && in_time && !run.refused && run.has_a_good_card() {
+        assert_eq!(ending.code(), 0, "everything could be kept: {ending:?}");
     }
     if run.config.mode != Mode::Exec {
         assert_eq!(run.pipeline.counters().handed_back, 0, "nobody takes anything back");

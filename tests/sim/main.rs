@@ -9,9 +9,12 @@
 //! What is checked stands where it is checked: after each step in `run.rs`, at the end of a run in `endings.rs`, at a death in `world.rs` and
 //! `simulation.rs`, and when all is mended in `simulation.rs`.
 
+mod checks;
+mod delivery;
 mod disk;
 mod endings;
 mod faults;
+mod file;
 mod kinesis;
 mod lines;
 #[cfg(feature = "planted-bugs")]
@@ -30,7 +33,7 @@ use simulation::simulate;
 use world::World;
 
 /// Seeds of an ordinary `cargo test`.
-const SEEDS: u64 = 1_000;
+const SEEDS: u64 = 5_000;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))

@@ -7,30 +7,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use kinegraf::config::{Ordering, Pack, WhenFull};
-use kinegraf::counters::RejectReason;
+use kinegraf::config::{Pack, WhenFull};
 use kinegraf::ending::Ending;
-use kinegraf::kinesis::batch::{Batch, Record};
-use kinegraf::kinesis::outcome::{Outcome, Reply};
+use kinegraf::kinesis::batch::Batch;
 use kinegraf::line::format::Format;
-use kinegraf::pipeline::{Pipeline, PipelineOptions, Step};
+use kinegraf::pipeline::{Pipeline, PipelineOptions};
 use kinegraf::random::Random;
 use kinegraf::record::packer::{Packer, PackerOptions};
 use kinegraf::spool::block::BlockBuilder;
-use kinegraf::spool::cold::ColdState;
-use kinegraf::spool::disk::PendingSync;
 use kinegraf::spool::spool::{Full, Spool, SpoolOptions};
 use kinegraf::time::{Deadline, Now};
 
 use crate::disk::{SimDisk, SimSync, lock};
 use crate::kinesis::Answer;
-use crate::swarm::{below, chance, pick};
+use crate::swarm::{chance, pick};
 use crate::world::World;
 
 /// How often the daemon looks by itself whether held input may go on.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
-/// How often it is seen while a request waits for its answer whether something is to settle.
-const LOOK_ASIDE: Duration = Duration::from_millis(100);
 /// How often it tries a spool again that was full: a directory in memory may have room without our doing.
 const ROOM_AGAIN: Duration = Duration::from_secs(1);
 /// How long the delivery may take to notice a limit by itself.
@@ -38,8 +32,6 @@ const GRACE: Duration = Duration::from_millis(100);
 /// Steps without time passing: a bisection takes forty requests, and what waits in a full hot leaves in small ones.
 const STEPS_AT_ONCE_MAX: u32 = 1_000;
 const STEPS_MAX: u32 = 30_000;
-/// How often hot settles at most while behind.
-const PACE: Duration = Duration::from_secs(10);
 
 /// Where the lines of a run come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +68,8 @@ pub(crate) enum Left {
     Unfinished,
 }
 
-enum Delivery {
+/// What the thread that delivers does.
+pub(crate) enum Delivery {
     Ready,
     Waits(Option<Deadline>),
     Sends(Duration, Answer),
@@ -84,7 +77,7 @@ enum Delivery {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Input {
+pub(crate) enum Input {
     /// The next block comes then.
     Reads(Duration),
     /// The spool is full: looks again then.
@@ -99,35 +92,37 @@ pub(crate) struct Run<'w> {
     pub(crate) config: Config,
     pub(crate) pipeline: Pipeline<SimDisk>,
     pub(crate) now: Now,
-    random: Random,
-    batch: Batch,
-    delivery: Delivery,
+    pub(crate) random: Random,
+    pub(crate) batch: Batch,
+    pub(crate) delivery: Delivery,
     /// What settles while a request waits for its answer: looks again then, or waits for a sync until then.
-    aside: Option<(Duration, Option<SimSync>)>,
-    input: Input,
+    pub(crate) aside: Option<(Duration, Option<SimSync>)>,
+    pub(crate) input: Input,
     /// Lines to offer, and how many of them were taken into a block.
-    offered: Vec<u64>,
-    taken: usize,
-    block: BlockBuilder,
-    block_lines: Vec<u64>,
+    pub(crate) offered: Vec<u64>,
+    pub(crate) taken: usize,
+    pub(crate) block: BlockBuilder,
+    pub(crate) block_lines: Vec<u64>,
     /// What this run accepted: the line, when, and its place.
     pub(crate) accepted: Vec<(u64, Duration)>,
     /// How many more copies of a line may be sent before all were acknowledged.
-    copies: BTreeMap<u64, u32>,
+    pub(crate) copies: BTreeMap<u64, u32>,
     /// Lines that were in a request of this run and are not known to be stored.
-    failed: BTreeSet<u64>,
-    given_up: u64,
-    delivered: u64,
-    steps_at_once: u32,
+    pub(crate) failed: BTreeSet<u64>,
+    pub(crate) given_up: u64,
+    pub(crate) delivered: u64,
+    pub(crate) steps_at_once: u32,
     /// The longest time that the delivery was away.
     pub(crate) longest: Duration,
     /// The cold disk was full, failed, or its lines could not be read at some time.
     pub(crate) troubled: bool,
+    /// The end of the input was seen.
+    pub(crate) saw_the_end: bool,
     /// A refusal was answered: with a deadline nothing is stored then.
     pub(crate) refused: bool,
-    hot_at_open: u64,
-    cold_at_open: u64,
-    wall_jumps: u64,
+    pub(crate) hot_at_open: u64,
+    pub(crate) cold_at_open: u64,
+    pub(crate) wall_jumps: u64,
 }
 
 impl<'w> Run<'w> {
@@ -188,6 +183,7 @@ impl<'w> Run<'w> {
             steps_at_once: 0,
             longest: Duration::ZERO,
             troubled: false,
+            saw_the_end: false,
             refused: false,
             hot_at_open,
             cold_at_open,
@@ -197,17 +193,6 @@ impl<'w> Run<'w> {
         };
         run.check_positions(&blocks.lines);
         run
-    }
-
-    /// New blocks stand behind everything that is there, and behind what a cursor has acknowledged.
-    fn check_positions(&self, there: &BTreeMap<u64, Vec<u64>>) {
-        let opened = self.pipeline.spool().opened().0;
-        if let Some((last, _)) = there.last_key_value().filter(|_| !self.world.unreadable) {
-            assert!(opened > *last, "position {opened} is used again: {last} is there");
-        }
-        let cursor = self.world.acknowledged(self.config.stream, self.config.cold);
-        let known = self.world.disks().all(|disk| lock(disk).faults.cursor == 0);
-        assert!(opened >= cursor || !known, "position {opened} is used again: {cursor} is acknowledged");
     }
 
     /// Goes on until the run ends, or has had its time.
@@ -225,7 +210,7 @@ impl<'w> Run<'w> {
     }
 
     /// Whatever is due next, in any order; else time passes.
-    fn step(&mut self) -> Option<Ending> {
+    pub(crate) fn step(&mut self) -> Option<Ending> {
         let input_due = match self.input {
             Input::Reads(at) | Input::Held(at) | Input::WaitsForSpace(at) => at <= self.now.mono,
             Input::Over => false,
@@ -258,12 +243,12 @@ impl<'w> Run<'w> {
         None
     }
 
-    fn count_step(&mut self) {
+    pub(crate) fn count_step(&mut self) {
         self.steps_at_once += 1;
         assert!(self.steps_at_once < STEPS_AT_ONCE_MAX, "the run spins");
     }
 
-    fn pass_time(&mut self) {
+    pub(crate) fn pass_time(&mut self) {
         let input = match self.input {
             Input::Reads(at) | Input::Held(at) | Input::WaitsForSpace(at) => Some(at),
             Input::Over => None,
@@ -289,7 +274,7 @@ impl<'w> Run<'w> {
         }
     }
 
-    fn read(&mut self) {
+    pub(crate) fn read(&mut self) {
         if let Input::Held(_) = self.input {
             return self.release_held();
         }
@@ -344,7 +329,7 @@ impl<'w> Run<'w> {
     }
 
     /// Reads on unless what was accepted has to be durable first.
-    fn release_held(&mut self) {
+    pub(crate) fn release_held(&mut self) {
         if self.pipeline.holds_input(self.now) {
             self.input = Input::Held(self.now.mono + LOOK_AGAIN);
             self.note_sending();
@@ -363,35 +348,24 @@ impl<'w> Run<'w> {
         self.input = Input::Reads(self.now.mono + Duration::from_millis(self.random.up_to(pause)));
     }
 
-    /// Lines of this run that neither arrived nor survive a power cut.
-    pub(crate) fn not_durable(&self) -> Vec<u64> {
-        let durable = self.world.durable_blocks(self.config.stream).all();
-        let done = |line: &u64| self.world.is_done(self.config.stream, *line) || durable.contains(line);
-        self.accepted.iter().map(|(line, _)| *line).filter(|line| !done(line)).collect()
-    }
-
-    fn no_drops(&self) -> bool {
-        let counters = self.pipeline.spool().counters();
-        counters.dropped_full + counters.dropped_damaged == 0
-    }
-
-    fn end_of_input(&mut self) {
+    pub(crate) fn end_of_input(&mut self) {
         self.trace(|_| "end of input".into());
         self.input = Input::Over;
         let limit = self.config.shutdown_timeout.filter(|_| !self.pipeline.has_deadline());
         // Asked to end before the end of the input.
         let eof = self.config.mode != Mode::Stdin || !chance(&mut self.random, 15);
+        self.saw_the_end = eof;
         self.pipeline.close(eof, limit.map(|limit| Deadline(self.now.mono + limit)));
         self.wake();
     }
 
-    fn wake(&mut self) {
+    pub(crate) fn wake(&mut self) {
         if let Delivery::Waits(_) = self.delivery {
             self.delivery = Delivery::Ready;
         }
     }
 
-    fn space(&mut self) {
+    pub(crate) fn space(&mut self) {
         match self.input {
             Input::WaitsForSpace(_) => self.input = Input::Reads(self.now.mono),
             Input::Held(_) => self.input = Input::Held(self.now.mono),
@@ -399,230 +373,10 @@ impl<'w> Run<'w> {
         }
     }
 
-    fn deliver(&mut self) -> Option<Ending> {
-        match std::mem::replace(&mut self.delivery, Delivery::Ready) {
-            Delivery::Sends(_, answer) => self.answered(answer),
-            Delivery::Syncs(_, sync) => self.settled(sync),
-            Delivery::Ready | Delivery::Waits(_) => return self.poll(),
-        }
-        None
-    }
-
-    fn poll(&mut self) -> Option<Ending> {
-        match self.pipeline.poll(self.now, &mut self.batch) {
-            Step::Send => self.send(),
-            Step::Sync => {
-                if let Some((at, sync)) = self.begin_settle(false) {
-                    self.delivery = Delivery::Syncs(at, sync);
-                }
-            }
-            Step::Wait(until) => {
-                self.trace(|run| format!("wait {:?}", until.map(|until| until.left(run.now))));
-                assert!(until.is_none_or(|until| !until.passed(self.now)), "a wait that is over is a busy loop");
-                let settles = self.aside.as_ref().is_some_and(|(_, sync)| sync.is_some());
-                assert!(until.is_some() || settles || self.pipeline.waiting() == 0, "lines wait for nothing");
-                self.delivery = Delivery::Waits(until);
-            }
-            Step::Closed => return Some(self.end()),
-        }
-        None
-    }
-
-    fn settle_aside(&mut self) {
-        if let Some((_, Some(sync))) = self.aside.take() {
-            self.settled(sync);
-            self.wake();
-            if self.world.is_dying() {
-                return;
-            }
-        }
-        self.aside = match self.pipeline.poll_aside(self.now) {
-            Step::Sync => self.begin_settle(true).map(|(at, sync)| (at, Some(sync))).or(Some((self.now.mono, None))),
-            Step::Wait(until) if self.pipeline.is_in_flight() => {
-                let look = self.now.mono + LOOK_ASIDE;
-                Some((until.map_or(look, |until| until.0.min(look)), None))
-            }
-            _ => None,
-        };
-    }
-
-    fn begin_settle(&mut self, aside: bool) -> Option<(Duration, SimSync)> {
-        let sync = self.pipeline.begin_settle(self.now);
-        self.trace(|run| format!("settle: {} {:?}, aside: {aside}", sync.is_some(), run.pipeline.spool().cold().map(|cold| cold.state().clone())));
-        let Some(sync) = sync else {
-            self.space();
-            return None;
-        };
-        let takes = Duration::from_millis(below(&mut self.random, &[0, 20, 2_000]));
-        self.away(takes);
-        Some((self.now.mono + takes, sync))
-    }
-
-    fn settled(&mut self, sync: SimSync) {
-        let result = sync.wait();
-        if self.world.dies_between() {
-            return;
-        }
-        self.trace(|_| format!("settled {result:?}"));
-        self.troubled |= result.is_err();
-        self.pipeline.settled(self.now, result);
-        self.space();
-    }
-
-    /// Whoever settles aside looks up.
-    fn note_sending(&mut self) {
-        if self.pipeline.spool().cold().is_some() && self.aside.as_ref().is_none_or(|(_, sync)| sync.is_none()) {
-            self.aside = Some((self.now.mono, None));
-        }
-    }
-
-    fn away(&mut self, time: Duration) {
-        self.longest = self.longest.max(time);
-    }
-
-    fn send(&mut self) {
-        let records: Vec<Vec<u64>> = self.batch.records().map(|record| self.check_record(record)).collect();
-        let size: usize = self.batch.records().map(|record| record.key.len() + record.data.len()).sum();
-        assert!(size <= self.config.pipeline.request_size && (1..=500).contains(&records.len()), "a request over its limits");
-        self.check_order(&records);
-        let mut counts: BTreeMap<u64, u32> = BTreeMap::new();
-        records.iter().flatten().for_each(|line| *counts.entry(*line).or_default() += 1);
-        for (line, count) in counts {
-            assert!(self.copies.get(&line).is_some_and(|copies| *copies >= count), "line {line} is sent again although its acknowledgement arrived");
-        }
-        let time = self.world.time;
-        let (stream, poisonous) = (self.config.stream, self.config.pack == Pack::Metric);
-        let answers = self.world.answers;
-        let (answer, takes) = self.world.kinesis.take(&mut self.random, &answers, (self.now, time), stream, &records, poisonous);
-        self.trace(|_| format!("send {records:?}: {answer:?} in {takes:?}"));
-        self.delivery = Delivery::Sends(self.now.mono + takes, answer);
-        self.note_sending();
-    }
-
-    /// A record holds lines that were accepted for this stream, of its key.
-    fn check_record(&self, record: Record<'_>) -> Vec<u64> {
-        let lines = self.world.shape.numbers(record.data);
-        assert_eq!(lines.len(), record.lines as usize, "a record knows how many lines it has");
-        assert!(self.config.pack == Pack::Lines || lines.len() == 1);
-        for line in &lines {
-            let key = self.world.shape.key(*line);
-            assert!(key.is_empty() || key == record.key, "line {line} is in a record of {}", record.key);
-            assert!(self.world.was_tried(self.config.stream, *line), "line {line} was never accepted for this stream");
-        }
-        lines
-    }
-
-    /// In strict ordering nothing joins what failed; poison may need others to be cleared.
-    fn check_order(&mut self, records: &[Vec<u64>]) {
-        let kinesis = &self.world.kinesis;
-        if self.config.pipeline.ordering == Ordering::Strict && kinesis.poison.is_empty() && kinesis.refused.is_empty() && self.world.exact_order() {
-            let lines = records.concat();
-            let resent = lines.iter().filter(|line| self.failed.contains(line)).count();
-            assert!(self.failed.is_empty() || resent == lines.len(), "failed lines are not alone: {lines:?}");
-            let mut last = BTreeMap::new();
-            for line in lines {
-                let key = self.world.shape.key(line);
-                assert!(key.is_empty() || last.insert(key, line).is_none_or(|before| before < line), "out of order at {line}");
-            }
-        }
-    }
-
-    fn answered(&mut self, answer: Answer) {
-        let records: Vec<Vec<u64>> = self.batch.records().map(|record| self.world.shape.numbers(record.data)).collect();
-        let reply = match answer {
-            Answer::Each(outcomes) => {
-                for (lines, outcome) in records.iter().zip(&outcomes) {
-                    if *outcome == Outcome::Stored {
-                        lines.iter().for_each(|line| *self.copies.entry(*line).or_insert(1) -= 1);
-                        self.delivered += lines.len() as u64;
-                    }
-                }
-                self.batch.outcomes.clear();
-                self.batch.outcomes.extend_from_slice(&outcomes);
-                let missed = records.iter().zip(&outcomes).filter(|(_, outcome)| **outcome != Outcome::Stored);
-                self.failed = missed
-                    .flat_map(|(lines, _)| lines)
-                    .copied()
-                    .chain(self.failed.iter().copied().filter(|line| !records.concat().contains(line)))
-                    .collect();
-                Reply::Answered
-            }
-            Answer::Failed(failure) => {
-                if !failure.class.never_left() {
-                    self.failed.extend(records.concat());
-                }
-                self.refused |= failure.class.is_refusal();
-                Reply::Failed(failure)
-            }
-        };
-        // Noted as it is told: it may die before the reply has been dealt with.
-        let Run { world, copies, given_up, config, .. } = self;
-        let mut set_aside = |_: RejectReason, record: Record<'_>| {
-            for line in world.shape.numbers(record.data) {
-                assert!(world.kinesis.poison.contains(&line) || world.kinesis.refused.contains(&line), "line {line} was given up for nothing");
-                world.trace(&format!("given up: {line}"));
-                *copies.entry(line).or_insert(1) -= 1;
-                *given_up += 1;
-                world.note_given_up(config.stream, line);
-            }
-        };
-        self.pipeline.on_reply(self.now, &mut self.batch, reply, &mut set_aside);
-        self.space();
-    }
-
-    fn end(&mut self) -> Ending {
+    pub(crate) fn end(&mut self) -> Ending {
         let ending = self.pipeline.end(self.now);
         self.trace(|_| format!("end: {} {ending:?}", ending.code()));
         ending
-    }
-
-    /// What holds after each step.
-    fn check(&mut self) {
-        let counters = self.pipeline.counters();
-        assert!(
-            self.pipeline.books_close(),
-            "the books do not close: {counters:?} {:?} {} waiting",
-            self.pipeline.spool().counters(),
-            self.pipeline.waiting()
-        );
-        assert_eq!((counters.delivered, counters.set_aside.total()), (self.delivered, self.given_up), "delivered and given up are counted");
-        let damaged = self.pipeline.spool().counters().dropped_damaged;
-        assert!(damaged == 0 || self.world.unreadable || self.world.flipped, "{damaged} lines of this run were damaged, and nobody did it");
-        let spool = &self.config.spool;
-        let mut hot = lock(&self.world.hot[self.config.stream]);
-        // One block larger than all of it is taken while it is empty.
-        let block = BlockBuilder::memory(4_000) as u64;
-        let bound = if hot.errors == 0 { spool.hot_size as u64 } else { spool.hot_size as u64 + block };
-        let one = hot.peak <= self.hot_at_open.max(bound) || hot.contents(self.world.streams[self.config.stream].hash()).len() <= 1;
-        assert!(
-            one,
-            "hot holds {} bytes, {} are allowed, {} were there; {} errors; it thinks {}",
-            hot.peak,
-            spool.hot_size,
-            self.hot_at_open,
-            hot.errors,
-            self.pipeline.spool().used()
-        );
-        hot.peak = hot.used();
-        drop(hot);
-        let Some(cold) = self.world.cold.as_ref().filter(|_| self.config.cold) else { return };
-        let cold = lock(cold);
-        let free = cold.capacity - (cold.capacity / 100 * u64::from(spool.cold.min_free)).min(cold.capacity);
-        assert!(
-            cold.peak <= self.cold_at_open.max(spool.cold.size.min(free)),
-            "cold holds {} bytes of {:?} in {}",
-            cold.peak,
-            spool.cold,
-            cold.capacity
-        );
-        let failed = self.pipeline.spool().cold().is_some_and(|cold| *cold.state() != ColdState::Good);
-        self.troubled |= failed || cold.errors > 0 || lock(&self.world.hot[self.config.stream]).errors > 0;
-    }
-
-    /// When a line that a power cut took was accepted too long ago for that.
-    pub(crate) fn is_overdue(&self, accepted: Duration) -> bool {
-        let allowed = self.config.pipeline.sync_after + PACE + self.longest * 3 + Duration::from_secs(1);
-        self.now.mono.saturating_sub(accepted) > allowed
     }
 
     pub(crate) fn trace(&self, event: impl FnOnce(&Run<'w>) -> String) {
