@@ -101,15 +101,23 @@ impl Ending {
     }
 
     fn undelivered(&self, eof: bool) -> String {
-        let left = if self.waiting > 0 { self.left() } else { "every line accepted was delivered".into() };
+        let left = match (self.waiting, self.kept) {
+            (0, 0) => "every line accepted was delivered".into(),
+            (0, kept) => format!("{} kept in the spool", lines(kept)),
+            _ => self.left(),
+        };
         let end = if eof { "" } else { "the end of the input was not seen; " };
         format!("not delivered in time: {end}{left}")
     }
 
     fn left(&self) -> String {
         let what = if self.handed_back { "handed back to the sender" } else { "not delivered" };
-        format!("{} {} {what}", self.waiting, if self.waiting == 1 { "line" } else { "lines" })
+        format!("{} {what}", lines(self.waiting))
     }
+}
+
+fn lines(count: u64) -> String {
+    format!("{count} {}", if count == 1 { "line" } else { "lines" })
 }
 
 fn refused(failure: &Failure, destination: Option<&Destination>) -> String {

@@ -18,18 +18,39 @@ use crate::time::{Deadline, Now};
 const INTERVAL: Duration = Duration::from_secs(10);
 /// unless it holds this much.
 const SIZE: u64 = 128 << 10;
+/// What has found no room by then takes that of older lines.
+const LAST_MOMENT: Duration = Duration::from_secs(1);
 
 impl<D: Disk> Pipeline<D> {
+    /// Whether old lines may be given up so that what is in hot can settle: not while they are being delivered, which makes room as well, unless hot has none
+    /// or the run is about to end.
+    fn may_drop(&self, now: Now) -> bool {
+        let unasked = self.left_alone.is_some_and(|until| self.limit().is_some_and(|limit| limit < until));
+        let ends = unasked || self.limit().is_some_and(|limit| limit.left(now) <= LAST_MOMENT);
+        self.pressed || self.options.sync_always || self.failure().is_some() || ends
+    }
+
+    /// The cold disk is left alone until then: it failed, or is full.
+    fn cold_until(&self, now: Now) -> Option<Deadline> {
+        let cold = self.spool.cold()?;
+        let until = cold.until(now)?;
+        if !cold.spares() {
+            return Some(until);
+        }
+        let last_moment = self.limit().map(|limit| Deadline(limit.0.saturating_sub(LAST_MOMENT)));
+        if self.may_drop(now) { None } else { earlier(Some(until), last_moment) }
+    }
+
     /// Whether `begin_settle` is to be called now.
     pub(super) fn wants_settling(&mut self, now: Now) -> bool {
-        let idle = self.spool.cold().is_some_and(|cold| !cold.is_settling() && cold.until(now).is_none());
+        let idle = self.spool.cold().is_some_and(|cold| !cold.is_settling()) && self.cold_until(now).is_none();
         idle && self.settling_due(now).is_some_and(|due| due.passed(now))
     }
 
     /// When hot is to settle; None when nothing is in it alone.
     pub(super) fn settling_due(&mut self, now: Now) -> Option<Deadline> {
-        let cold = self.spool.cold().filter(|cold| !cold.is_settling())?;
-        let cold_until = cold.until(now);
+        self.spool.cold().filter(|cold| !cold.is_settling())?;
+        let cold_until = self.cold_until(now);
         let (since, size) = self.spool.unsettled()?;
         let at_once = Some(Deadline(now.mono));
         // Refused lines are offered again: they are never stored.
@@ -76,13 +97,13 @@ impl<D: Disk> Pipeline<D> {
 
     /// Whether the cold disk may take lines.
     pub fn may_settle(&self, now: Now) -> bool {
-        self.spool.cold().is_some_and(|cold| cold.until(now).is_none())
+        self.spool.cold().is_some() && self.cold_until(now).is_none()
     }
 
     /// Copies what is in hot only to the cold disk. Wait for what it gives outside of the lock, then call `settled`; None when there is nothing to wait for.
     pub fn begin_settle(&mut self, now: Now) -> Option<D::Sync> {
         self.settled_at = Some(now.mono);
-        self.spool.begin_settle(now)
+        self.spool.begin_settle(now, self.may_drop(now))
     }
 
     /// What became of the last `begin_settle`.

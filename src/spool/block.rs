@@ -12,7 +12,7 @@
 //!         | codec u8          0: the data is the entries; 1: it is their raw DEFLATE stream, see `spool/codec.rs`
 //!         | zero 7 bytes
 //! entries = entry …
-//! entry   = key size u16 | line size u32 | key | line                            key size 0xFFFF: the key of the entry before
+//! entry   = key size u16 | line size u32 | key | line                            key size 0xFFFF: the key of the entry before; no newline
 //! ```
 //!
 //! An empty key means that each record draws one of its own (`random`). The same bytes lie in memory and in a segment file (`spool/segment.rs`).
@@ -34,6 +34,11 @@ const _: () = assert!(PARTITION_KEY_SIZE_MAX < SAME_KEY as usize);
 pub struct Position(pub u64);
 
 impl Position {
+    /// Whether a spool can have come so far: a file or a cursor that says more was not written by one, and counting on from there must not overflow.
+    pub fn is_possible(self) -> bool {
+        self.0 < 1 << 63
+    }
+
     /// The one after it.
     pub fn next(self) -> Position {
         Position(self.0 + 1)

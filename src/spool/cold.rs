@@ -72,6 +72,8 @@ pub struct Cold<D: Disk> {
     state: ColdState,
     /// It is left alone until then.
     until: Option<Deadline>,
+    /// It has no room because nothing was to be given up for it yet.
+    pub(super) spares: bool,
     cursor_due: Deadline,
     plain: Vec<u8>,
     packed: Vec<u8>,
@@ -88,6 +90,7 @@ impl<D: Disk> Cold<D> {
             settling: None,
             state: ColdState::Good,
             until: None,
+            spares: false,
             cursor_due: Deadline(CURSOR_EVERY),
             plain: Vec::new(),
             packed: Vec::new(),
@@ -135,6 +138,11 @@ impl<D: Disk> Cold<D> {
         self.until.filter(|until| !until.passed(now))
     }
 
+    /// Whether it has no room only because [`Spool::begin_settle`](crate::spool::spool::Spool::begin_settle) was told to give nothing up.
+    pub fn spares(&self) -> bool {
+        self.spares
+    }
+
     /// Whether a sync is waited for.
     pub fn is_settling(&self) -> bool {
         self.settling.is_some()
@@ -153,7 +161,7 @@ impl<D: Disk> Cold<D> {
         if goes {
             self.store.release(end);
             if self.state == ColdState::Full && self.has_room(BLOCK_SIZE as u64, 0) {
-                (self.state, self.until) = (ColdState::Good, None);
+                (self.state, self.until, self.spares) = (ColdState::Good, None, false);
             }
         }
     }
@@ -169,10 +177,11 @@ impl<D: Disk> Cold<D> {
         dropped: &mut Dropped,
         counters: &mut SpoolCounters,
     ) -> Option<D::Sync> {
-        if self.settling.is_some() || self.until(now).is_some() {
+        let left_alone = self.until(now).is_some() && !(self.spares && read.is_some());
+        if self.settling.is_some() || left_alone {
             return None;
         }
-        self.until = None;
+        (self.until, self.spares) = (None, false);
         let (mut place, mut end, mut began) = (Place::default(), self.settled, None::<Settling>);
         while let Peek::Block(mut header) = hot.peek(end, &mut place) {
             self.plain.clear();

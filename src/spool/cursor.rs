@@ -25,6 +25,8 @@ pub const SLOT_SIZE: usize = 128;
 pub const DROP_REASONS: usize = 8;
 
 const VERSION: u64 = 1;
+/// No spool writes its cursor so often.
+const SEQUENCE_END: u64 = 1 << 63;
 
 /// What a slot holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,9 +72,11 @@ fn decode_slot(slot: &[u8]) -> Option<Cursor> {
     let word = |index: usize| slot[8 * index..][..8].iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte));
     let head = word(0);
     let valid = head as u32 == crc32c::crc32c(&slot[4..]) && head >> 32 & 0xFFFF == VERSION && head >> 49 == 0;
-    valid.then(|| Cursor {
-        sequence: word(1),
-        acknowledged: Position(word(2)),
+    let (sequence, acknowledged) = (word(1), Position(word(2)));
+    let possible = sequence < SEQUENCE_END && acknowledged.is_possible();
+    (valid && possible).then(|| Cursor {
+        sequence,
+        acknowledged,
         next_attempt: Some(word(3)).filter(|at| *at > 0).map(Duration::from_millis),
         away: head >> 48 == 1,
         dropped: std::array::from_fn(|reason| word(4 + reason)),
@@ -85,7 +89,7 @@ mod tests {
 
     fn cursor(sequence: u64) -> Cursor {
         let next_attempt = Some(Duration::from_millis(1_800_000_000_123));
-        Cursor { sequence, acknowledged: Position(sequence * 10), next_attempt, away: sequence % 3 == 0, dropped: [sequence; DROP_REASONS] }
+        Cursor { sequence, acknowledged: Position(sequence * 10), next_attempt, away: sequence.is_multiple_of(3), dropped: [sequence; DROP_REASONS] }
     }
 
     fn written(cursors: &[Cursor]) -> [u8; 2 * SLOT_SIZE] {
@@ -128,6 +132,14 @@ mod tests {
             slots[bit / 8] ^= 1 << (bit % 8);
             assert_eq!(Cursor::decode(&slots), None, "bit {bit}");
         }
+    }
+
+    #[test]
+    fn a_slot_that_no_spool_can_have_written_is_none() {
+        let far = Cursor { acknowledged: Position(u64::MAX), ..cursor(3) };
+        assert_eq!(Cursor::decode(&written(&[cursor(2), far])), Some(cursor(2)));
+        let many = Cursor { sequence: u64::MAX, ..cursor(3) };
+        assert_eq!(Cursor::decode(&written(&[cursor(2), many])), Some(cursor(2)));
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::planted::Bug;
 use crate::random::Random;
 use crate::spool::block::{self, BlockBuilder, CODEC_DEFLATE, Header, Position};
 use crate::spool::census::{Dropped, add_lines, count_lines};
-use crate::spool::cold::{Cold, ColdOptions};
+use crate::spool::cold::{Cold, ColdOptions, ColdState};
 use crate::spool::disk::Disk;
 use crate::spool::segment::StreamId;
 use crate::spool::store::{Peek, Place, Repair, Store};
@@ -386,7 +386,7 @@ impl<D: Disk> Spool<D> {
 
     /// Whether something is in hot only and there is a cold disk that may take it.
     fn wants_settling(&self, now: Now) -> bool {
-        self.cold.as_ref().is_some_and(|cold| cold.settled < self.next && cold.until(now).is_none())
+        self.cold.as_ref().is_some_and(|cold| cold.settled < self.next && (cold.spares() || cold.until(now).is_none()))
     }
 
     /// When the oldest line that is in hot only was accepted, and the bytes in hot; None when there is none, or no cold disk.
@@ -423,15 +423,20 @@ impl<D: Disk> Spool<D> {
 
     /// Copies what is in hot only to cold, as much as fits one segment, and gives what makes it durable: wait for it outside of any lock, then call
     /// [`Spool::settled`]. None when there is nothing to do, or cold cannot take it now.
-    pub fn begin_settle(&mut self, now: Now) -> Option<D::Sync> {
+    ///
+    /// `may_drop`: with `drop_oldest` the oldest lines make room for what has none. Otherwise it stays in hot, and [`Cold::spares`] says so.
+    pub fn begin_settle(&mut self, now: Now, may_drop: bool) -> Option<D::Sync> {
         let settled = self.cold.as_ref()?.settled;
         while let Peek::Damaged(segment, position) = self.hot.peek(settled, &mut Place::default()) {
             self.lose(Source::Hot, segment, position);
         }
-        let skip = (self.options.when_full == WhenFull::DropOldest).then_some(self.read);
+        let drops_oldest = self.options.when_full == WhenFull::DropOldest;
+        let skip = (drops_oldest && may_drop).then_some(self.read);
         let (mut skipped, mut dropped) = (skip, Dropped::default());
         let (opened, hot, counters) = (self.opened, &mut self.hot, &mut self.counters);
-        let sync = self.cold.as_mut()?.begin_settle(hot, now, &mut skipped, opened, &mut dropped, counters);
+        let cold = self.cold.as_mut()?;
+        let sync = cold.begin_settle(hot, now, &mut skipped, opened, &mut dropped, counters);
+        cold.spares = drops_oldest && !may_drop && *cold.state() == ColdState::Full && cold.until(now).is_some();
         self.read = skipped.unwrap_or(self.read);
         self.miscounted |= dropped.miscounted;
         self.count_dropped(dropped.lines);

@@ -117,7 +117,7 @@ impl<D: Disk> Store<D> {
     /// back, since positions that it calls acknowledged are used again.
     pub(super) fn write_cursor(&mut self, acknowledged: Position, next_attempt: Option<Duration>, dropped: u64) -> io::Result<()> {
         let mut cursor = Cursor { sequence: self.cursor.sequence + 1, acknowledged, next_attempt, away: self.away, ..self.cursor };
-        cursor.dropped[0] += dropped;
+        cursor.dropped[0] = cursor.dropped[0].saturating_add(dropped);
         self.disk.write_cursor(cursor.slot(), &cursor.encode())?;
         if !self.cursor_known {
             cursor.sequence += 1;

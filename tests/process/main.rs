@@ -26,6 +26,7 @@ mod spool_common;
 mod spool_disk;
 mod spool_down;
 mod spool_ends;
+mod spool_found;
 mod spool_kill;
 mod spool_root;
 mod spool_settle;

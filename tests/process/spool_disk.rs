@@ -277,6 +277,23 @@ fn a_full_spool_gives_up_the_oldest_or_the_newest_lines_counts_them_and_stays_wi
 }
 
 #[test]
+fn a_full_spool_gives_up_nothing_while_it_is_being_delivered_and_memory_has_room() {
+    let (spool, mut gate) = (Spool::new("[spool]\nsize = \"1MiB\"\nmin_free = \"0%\"\n"), Gate::new());
+    let all = lines::telegraf(48, 100_000);
+    let mut kept = 0;
+    while spool.run(&gate.url()).args(["--deadline", "500ms"]).stdin(lines::joined(&all[kept..kept + 2_000])).run().code == Some(0) {
+        kept += 2_000;
+        assert!(kept + 2_000 < all.len(), "it is never full");
+    }
+    let server = Server::start(Options::default());
+    gate.open(server.address());
+    let finished = spool.run(&gate.url()).args(["-v"]).stdin(lines::joined(&all[kept..kept + 2_000])).run().assert_code(0);
+    assert_eq!(summed(&finished, "given up for want of room"), 0, "{}", finished.stderr);
+    server.assert_stored(STREAM, &all[..kept + 2_000]);
+    spool.assert_empty();
+}
+
+#[test]
 fn with_a_deadline_a_full_spool_gives_up_nothing_it_is_75_and_hands_the_input_back() {
     let text = "[spool]\nsize = \"1MiB\"\nsegment_size = \"64KiB\"\nhot_size = \"384KiB\"\nmin_free = \"0%\"\nwhen_full = \"drop_oldest\"\n";
     let (spool, mut gate) = (Spool::new(text), Gate::new());

@@ -137,6 +137,18 @@ fn sigterm_loses_nothing_that_was_accepted() {
 }
 
 #[test]
+fn lines_that_are_kept_without_the_end_of_the_input_are_called_kept() {
+    let (spool, gate, (_, bytes)) = (Spool::new(""), Gate::new(), input(100));
+    let mut running = spool.run(&gate.url()).args(["--shutdown-timeout", "100ms"]).stdin_open().start();
+    running.write(&bytes);
+    assert!(super::spool_common::wait_until(|| running.has_taken_everything()), "{}", running.stderr());
+    running.signal("TERM");
+    assert!(super::spool_common::wait_until(|| running.has_ended()), "{}", running.stderr());
+    let finished = running.wait().assert_code(75);
+    assert!(finished.stderr.contains("the end of the input was not seen; 100 lines kept in the spool;"), "{}", finished.stderr);
+}
+
+#[test]
 fn a_second_process_waits_for_the_directory_and_names_who_has_it() {
     let (spool, server) = (Spool::new(""), Server::start(Options::default()));
     let mut first = spool.run(&server.url()).stdin_open().start();

@@ -109,8 +109,8 @@ impl Directory {
         }
     }
 
-    /// Each regular file that has a name of ours: the name as text, understood, and its bytes.
-    pub(super) fn each(&self, mut visit: impl FnMut(&str, Name, u64)) -> io::Result<()> {
+    /// Each entry that has a name of ours: the name as text, understood, and its bytes where it is a regular file.
+    pub(super) fn each(&self, mut visit: impl FnMut(&str, Name, Option<u64>)) -> io::Result<()> {
         for entry in Dir::read_from(&self.fd)? {
             let entry = entry?;
             let name = Name::parse(entry.file_name().to_bytes());
@@ -119,8 +119,8 @@ impl Directory {
                 continue;
             }
             match rustix::fs::statat(&self.fd, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW) {
-                Ok(stat) if is_file(&stat) => visit(text, name, size(&stat)),
-                Ok(_) | Err(rustix::io::Errno::NOENT) => {}
+                Ok(stat) => visit(text, name, is_file(&stat).then(|| size(&stat))),
+                Err(rustix::io::Errno::NOENT) => {}
                 Err(error) => return Err(error.into()),
             }
         }

@@ -121,7 +121,7 @@ pub fn cursors(path: &Path) -> Result<Vec<(u32, Cursor)>, OpenError> {
 
 fn names(directory: &Directory) -> Result<Vec<(String, Name, u64)>, OpenError> {
     let mut names = Vec::new();
-    let each = directory.each(|name, kind, size| names.push((name.to_owned(), kind, size)));
+    let each = directory.each(|name, kind, size| names.extend(size.map(|size| (name.to_owned(), kind, size))));
     each.map_err(|error| OpenError::Failed { directory: directory.path().to_owned(), doing: "list it", error })?;
     Ok(names)
 }

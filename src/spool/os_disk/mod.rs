@@ -172,13 +172,15 @@ impl Disk for OsDisk {
         self.directory.each(|name, kind, size| match kind {
             Name::Segment { number, hash } if hash == self.hash => {
                 first_free = first_free.max(number.saturating_add(1));
+                // A link or a directory in a segment's place is left alone, and no segment begins there.
+                let Some(size) = size else { return };
                 if self.is_ours(name, size) { found.push(Found { segment: number, size }) } else { elsewhere += size }
             }
             Name::SetAside { number, hash } => {
                 first_free = first_free.max(if hash == self.hash { number.saturating_add(1) } else { 0 });
-                elsewhere += size;
+                elsewhere += size.unwrap_or(0);
             }
-            Name::Segment { .. } => elsewhere += size,
+            Name::Segment { .. } => elsewhere += size.unwrap_or(0),
             Name::Cursor { .. } | Name::Lock | Name::Foreign => {}
         })?;
         (self.used_elsewhere, self.first_free) = (elsewhere, first_free);

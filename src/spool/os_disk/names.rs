@@ -8,6 +8,8 @@
 //! lock-1a2b3c4d                            held by whoever writes what belongs to this stream
 //! ```
 
+use crate::spool::block::Position;
+
 /// A file's name, understood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Name {
@@ -51,6 +53,9 @@ impl Name {
         let Some((Some(number), Some(hash))) = stem.split_once('-').map(|(number, hash)| (hex::<16>(number), hex::<8>(hash))) else {
             return Name::Foreign;
         };
+        if !Position(number).is_possible() {
+            return Name::Foreign;
+        }
         let hash = hash as u32;
         match end.strip_prefix(".bad") {
             None if end.is_empty() => Name::Segment { number, hash },
@@ -88,6 +93,9 @@ mod tests {
             "00000000000004d2-1a2b3c4d.segment.badly",
             "00000000000004d2-1a2b3c4d",
             "lost+found",
+            // No spool comes so far, and nothing could be counted on from there.
+            "ffffffffffffffff-1a2b3c4d.segment",
+            "8000000000000000-1a2b3c4d.segment.bad",
         ] {
             assert_eq!(Name::parse(name.as_bytes()), Name::Foreign, "{name}");
         }

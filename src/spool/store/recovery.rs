@@ -64,7 +64,13 @@ impl<D: Disk> Store<D> {
                     self.stranded += self.forget(last.number);
                     continue;
                 }
-                // A header that is no header, or a disk that cannot be read: for a person to look at.
+                // Whole blocks under another name: nothing that a power cut leaves. For a person to look at,
+                Stop::Position { .. } if end == Position(last.number) => {
+                    repaired(Repair { segment: last.number, bytes: last.size });
+                    self.set_aside(last.number);
+                    continue;
+                }
+                // as a header that is no header, or a disk that cannot be read.
                 _ if size == 0 && last.size > self.head.len() as u64 => {
                     repaired(Repair { segment: last.number, bytes: last.size });
                     self.set_aside(last.number);
