@@ -263,12 +263,12 @@ pub fn pipeline(config: &Config, disks: Disks, now: Now) -> Pipeline<AnyDisk> {
         sync_after: config.packing.flush_interval + config.spool.sync_after,
         sync_always: config.spool.sync_always,
     };
-    let seed = now.wall.as_nanos() as u64 ^ u64::from(std::process::id());
+    let mut random = Random::from_system(now.wall.as_nanos() as u64 ^ u64::from(std::process::id()));
     let mut spool = Spool::open(disks.hot, disks.cold, &disks.stream, spool);
     if disks.late.is_some() {
-        spool.begin_late(now);
+        spool.begin_late(now, &mut random);
     }
-    Pipeline::new(options, spool, Packer::new(packer), Random::from_system(seed), now)
+    Pipeline::new(options, spool, Packer::new(packer), random, now)
 }
 
 /// Signals, limits and the status line, until the run has ended.

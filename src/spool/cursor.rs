@@ -4,7 +4,7 @@
 //! cursor = slot 0 | slot 1                                          written in turn, so that one torn write leaves the other
 //! slot   = crc u32            CRC-32C over the rest of the slot     (128 bytes, little-endian)
 //!        | version u16        1
-//!        | zero u16
+//!        | flags u16          1: written while the cold disk was away, so that it says nothing about what is there; others are zero
 //!        | sequence u64       rises with each write; the higher valid slot counts
 //!        | acknowledged u64   every block before this position is delivered or given up
 //!        | next attempt u64   milliseconds since the Unix epoch; 0: at once
@@ -37,6 +37,8 @@ pub struct Cursor {
     pub acknowledged: Position,
     /// When an attempt is due, since the Unix epoch in whole milliseconds; `None`: at once.
     pub next_attempt: Option<Duration>,
+    /// Written while the cold disk could not be opened: it says nothing about what is there.
+    pub away: bool,
     /// Lines given up, by reason. Which reason stands where is said by whoever counts them.
     pub dropped: [u64; DROP_REASONS],
 }
@@ -56,7 +58,7 @@ impl Cursor {
     pub fn encode(&self) -> [u8; SLOT_SIZE] {
         let next_attempt = self.next_attempt.map_or(0, |at| u64::try_from(at.as_millis()).unwrap_or(u64::MAX).max(1));
         let mut bytes = [0; SLOT_SIZE];
-        let words = [VERSION << 32, self.sequence, self.acknowledged.0, next_attempt].into_iter().chain(self.dropped);
+        let words = [VERSION << 32 | u64::from(self.away) << 48, self.sequence, self.acknowledged.0, next_attempt].into_iter().chain(self.dropped);
         for (place, word) in bytes.chunks_exact_mut(8).zip(words) {
             place.copy_from_slice(&word.to_le_bytes());
         }
@@ -69,13 +71,14 @@ impl Cursor {
 fn decode_slot(slot: &[u8]) -> Option<Cursor> {
     let word = |index: usize| slot[8 * index..][..8].iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte));
     let head = word(0);
-    let valid = head as u32 == crc32c::crc32c(&slot[4..]) && head >> 32 == VERSION;
+    let valid = head as u32 == crc32c::crc32c(&slot[4..]) && head >> 32 & 0xFFFF == VERSION && head >> 49 == 0;
     let (sequence, acknowledged) = (word(1), Position(word(2)));
     let possible = sequence < SEQUENCE_END && acknowledged.is_possible();
     (valid && possible).then(|| Cursor {
         sequence,
         acknowledged,
         next_attempt: Some(word(3)).filter(|at| *at > 0).map(Duration::from_millis),
+        away: head >> 48 == 1,
         dropped: std::array::from_fn(|reason| word(4 + reason)),
     })
 }
@@ -86,7 +89,7 @@ mod tests {
 
     fn cursor(sequence: u64) -> Cursor {
         let next_attempt = Some(Duration::from_millis(1_800_000_000_123));
-        Cursor { sequence, acknowledged: Position(sequence * 10), next_attempt, dropped: [sequence; DROP_REASONS] }
+        Cursor { sequence, acknowledged: Position(sequence * 10), next_attempt, away: sequence.is_multiple_of(3), dropped: [sequence; DROP_REASONS] }
     }
 
     fn written(cursors: &[Cursor]) -> [u8; 2 * SLOT_SIZE] {

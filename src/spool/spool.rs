@@ -19,6 +19,7 @@ use std::time::Duration;
 use crate::config::WhenFull;
 use crate::planted;
 use crate::planted::Bug;
+use crate::random::Random;
 use crate::spool::block::{self, BlockBuilder, CODEC_DEFLATE, Header, Position};
 use crate::spool::census::{Dropped, add_lines, count_lines};
 use crate::spool::cold::{Cold, ColdOptions, ColdState};
@@ -26,6 +27,9 @@ use crate::spool::disk::Disk;
 use crate::spool::segment::StreamId;
 use crate::spool::store::{Peek, Place, Repair, Store};
 use crate::time::Now;
+
+/// Positions that are left out where nobody knows how far they were used: more than lines of a lifetime.
+const FAR: u64 = 1 << 40;
 
 /// Bounds of a spool.
 #[derive(Clone, Copy, Debug)]
@@ -117,7 +121,7 @@ impl<D: Disk> Spool<D> {
             let own = cold.store.cursor().acknowledged;
             next = next.max(Position(cold.store.disk.first_free())).max(cold.store.end()).max(own);
             // A run that could not open cold may have acknowledged beyond it.
-            let in_cold = if cold.store.covers(in_hot) { own.max(in_hot) } else { own };
+            let in_cold = if !hot.cursor().away && cold.store.covers(in_hot) { own.max(in_hot) } else { own };
             cold.store.release(in_cold);
             acknowledged = match (hot.start(), cold.store.start()) {
                 (None, None) => next,
@@ -153,12 +157,17 @@ impl<D: Disk> Spool<D> {
         spool
     }
 
-    /// The cold disk could not be opened and may hold anything: positions begin behind whatever an earlier run can have used, so that [`Spool::adopt_cold`]
-    /// may take it later.
-    pub fn begin_late(&mut self, now: Now) {
-        let base = Position(u64::try_from(now.wall.as_micros()).unwrap_or(0));
-        if self.cold.is_none() && self.hot.start().is_none() && base > self.next {
-            (self.next, self.opened, self.read, self.acknowledged) = (base, base, base, base);
+    /// The cold disk could not be opened and may hold anything: positions begin behind whatever an earlier run can have used, so that [`Spool::adopt_cold`],
+    /// or the next start, may take it later. The clock may be wrong and hot may know nothing; chance keeps two such runs apart.
+    pub fn begin_late(&mut self, now: Now, random: &mut Random) {
+        if self.cold.is_some() {
+            return;
+        }
+        let base = self.next.0.max(u64::try_from(now.wall.as_micros()).unwrap_or(0));
+        let base = Position(base + FAR + random.up_to(FAR));
+        (self.next, self.opened, self.hot.away) = (base, base, true);
+        if self.hot.start().is_none() {
+            (self.read, self.acknowledged) = (base, base);
         }
     }
 
@@ -172,7 +181,7 @@ impl<D: Disk> Spool<D> {
         }
         let mut cold = Cold::open(store, self.options.cold);
         cold.settled = self.acknowledged;
-        self.cold = Some(cold);
+        (self.cold, self.hot.away) = (Some(cold), false);
         true
     }
 

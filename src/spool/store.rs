@@ -87,6 +87,8 @@ pub(super) struct Store<D> {
     doomed: Vec<Doomed>,
     /// Nothing more is appended to the last segment.
     sealed: bool,
+    /// The cold disk is away; the cursor says so.
+    pub(super) away: bool,
     /// The disk told what it holds. Else nothing is written to it: it might be in the way of what is there.
     listed: bool,
     /// The cursor could be read, or was written anew. Before that nothing is written: what is there may call it acknowledged some day.
@@ -114,7 +116,7 @@ impl<D: Disk> Store<D> {
     /// Writes the cursor to the slot that does not hold it now. In place of one that could not be read it goes to both, durably: the old one must not come
     /// back, since positions that it calls acknowledged are used again.
     pub(super) fn write_cursor(&mut self, acknowledged: Position, next_attempt: Option<Duration>, dropped: u64) -> io::Result<()> {
-        let mut cursor = Cursor { sequence: self.cursor.sequence + 1, acknowledged, next_attempt, ..self.cursor };
+        let mut cursor = Cursor { sequence: self.cursor.sequence + 1, acknowledged, next_attempt, away: self.away, ..self.cursor };
         cursor.dropped[0] = cursor.dropped[0].saturating_add(dropped);
         self.disk.write_cursor(cursor.slot(), &cursor.encode())?;
         if !self.cursor_known {
@@ -339,9 +341,11 @@ impl<D: Disk> Store<D> {
         Ok(())
     }
 
-    /// How far another cursor says that this is acknowledged: only where it stands within what is here. It may have been written while this was away.
+    /// Whether another disk's cursor may say how far this is acknowledged: only where it stands within the first segment. One behind that may have been
+    /// written while this disk was away, for what was acknowledged here has gone.
     pub(super) fn covers(&self, position: Position) -> bool {
-        self.segments.front().is_some_and(|first| first.number <= position.0) && position < self.end()
+        let behind = self.segments.front().and_then(|first| self.behind_first(first));
+        self.start().is_some_and(|start| start <= position) && behind.is_some_and(|behind| position < behind)
     }
 
     /// Whether `release` would forget anything.

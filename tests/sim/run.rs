@@ -50,6 +50,8 @@ pub(crate) struct Config {
     pub(crate) stream: usize,
     pub(crate) spool: SpoolOptions,
     pub(crate) cold: bool,
+    /// A cold disk that could not be opened can be from then on.
+    pub(crate) late: Duration,
     pub(crate) pack: Pack,
     pub(crate) flush_interval: Duration,
     pub(crate) pipeline: PipelineOptions,
@@ -116,6 +118,7 @@ pub(crate) struct Run<'w> {
     pub(crate) longest: Duration,
     /// The cold disk was full, failed, or its lines could not be read at some time.
     pub(crate) troubled: bool,
+    tried_late: bool,
     /// The end of the input was seen.
     pub(crate) saw_the_end: bool,
     /// A refusal was answered: with a deadline nothing is stored then.
@@ -153,7 +156,10 @@ impl<'w> Run<'w> {
             (hot.errors, hot.read_errors) = (0, 0);
             (hot.peak, cold_used)
         };
-        let spool = Spool::open(hot, cold, &stream, config.spool);
+        let mut spool = Spool::open(hot, cold, &stream, config.spool);
+        if world.cold.is_some() && !config.cold {
+            spool.begin_late(now, &mut Random::from_seed(seed ^ 2));
+        }
         let packer = PackerOptions {
             pack: config.pack,
             format: Format::Influx,
@@ -183,6 +189,7 @@ impl<'w> Run<'w> {
             steps_at_once: 0,
             longest: Duration::ZERO,
             troubled: false,
+            tried_late: false,
             saw_the_end: false,
             refused: false,
             hot_at_open,
@@ -211,6 +218,7 @@ impl<'w> Run<'w> {
 
     /// Whatever is due next, in any order; else time passes.
     pub(crate) fn step(&mut self) -> Option<Ending> {
+        self.open_late();
         let input_due = match self.input {
             Input::Reads(at) | Input::Held(at) | Input::WaitsForSpace(at) => at <= self.now.mono,
             Input::Over => false,
@@ -241,6 +249,20 @@ impl<'w> Run<'w> {
         }
         self.pass_time();
         None
+    }
+
+    fn open_late(&mut self) {
+        if self.config.cold || self.tried_late || self.now.mono < self.config.late {
+            return;
+        }
+        self.tried_late = true;
+        let Some(cold) = &self.world.cold else { return };
+        let stream = self.world.streams[self.config.stream].hash();
+        self.config.cold = self.pipeline.adopt_cold(SimDisk::open(cold, stream));
+        self.trace(|run| format!("the cold disk can be opened; it is taken: {}", run.config.cold));
+        self.troubled = true;
+        self.wake();
+        self.space();
     }
 
     pub(crate) fn count_step(&mut self) {

@@ -11,7 +11,7 @@ use kinegraf::spool::cold::ColdOptions;
 use kinegraf::spool::spool::SpoolOptions;
 use kinegraf::time::Deadline;
 
-use crate::disk::{Died, Kind, lock};
+use crate::disk::{Died, lock};
 use crate::faults::Answers;
 use crate::run::{Config, Left, Mode, Run};
 use crate::swarm::{below, chance, pick, swarm};
@@ -188,7 +188,7 @@ fn unless_dead<T>(work: impl FnOnce() -> T) -> Option<T> {
 }
 
 fn configure(world: &mut World, plan: &Plan) -> Config {
-    let ram = lock(&world.hot[0]).kind == Kind::Ram;
+    let late = world.late;
     let random = &mut world.random;
     let mode = if chance(random, 15) {
         Mode::Drain
@@ -215,8 +215,8 @@ fn configure(world: &mut World, plan: &Plan) -> Config {
             when_full,
             cold: ColdOptions { size: pick(random, &[2_000, 10_000, 1 << 20]), min_free: pick(random, &[0, 10]) },
         },
-        // A process that cannot open its directory has nothing but memory.
-        cold: !(ram && chance(random, 10)),
+        cold: !chance(random, if late { 30 } else { 0 }),
+        late: Duration::from_millis(below(random, &[1_000, 60_000])),
         pack: if chance(random, 50) { Pack::Metric } else { Pack::Lines },
         flush_interval,
         pipeline: PipelineOptions {

@@ -42,6 +42,8 @@ pub(crate) struct World {
     /// Offered by the sender until a run answers 0.
     pub(crate) kept_by_sender: Vec<u64>,
     pub(crate) next_line: u64,
+    /// The cold disk cannot be opened at times.
+    pub(crate) late: bool,
     /// A sender offered lines more than once.
     pub(crate) repeats: bool,
     /// Lines that spools said they gave up for want of room, or because a segment could not be read.
@@ -91,6 +93,7 @@ impl World {
             lines: BTreeMap::new(),
             kept_by_sender: Vec::new(),
             next_line: 0,
+            late: chance(&mut random, 20),
             repeats: false,
             dropped: 0,
             flipped: false,
@@ -159,7 +162,7 @@ impl World {
 
     /// Lines are in one order, each accepted once, so that orders can be compared.
     pub(crate) fn exact_order(&self) -> bool {
-        !self.repeats && !self.unreadable
+        !self.repeats && !self.unreadable && !self.late
     }
 
     // What stands on the disks.

@@ -24,7 +24,7 @@ fn long(position: u64) -> crate::Lines {
 }
 
 fn cursor() -> [u8; 256] {
-    let older = Cursor { sequence: 8, acknowledged: Position(1001), next_attempt: None, dropped: [0; 8] };
+    let older = Cursor { sequence: 8, acknowledged: Position(1001), next_attempt: None, away: false, dropped: [0; 8] };
     let newer = Cursor {
         sequence: 9,
         acknowledged: Position(1003),

@@ -38,6 +38,7 @@ impl<D: Disk> Store<D> {
             stranded: 0,
             doomed: Vec::new(),
             sealed: false,
+            away: false,
             listed,
             cursor_known,
         };
