@@ -1,5 +1,5 @@
 //! Mistakes that somebody could make in this program, each at its place, so that the simulation can prove that it would find them. Only with the cargo feature
-//! `planted-bugs`, which nothing that is released has; without it there is no code of it. One is chosen for a thread with [`set`]; none is, unless a test does.
+//! `planted-bugs`, which nothing that is released has; without it there is no code of it. One is chosen for a thread with `set`; none is, unless a test does.
 
 /// A mistake, named after what the program does wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

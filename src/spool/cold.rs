@@ -7,7 +7,7 @@
 //!
 //! - After a failed sync nothing is synced through that descriptor again: what it covered is still in hot.
 //! - It never takes more than `size` bytes, nor the last `min_free` of the file system.
-//! - A failure is told and tried again after [`RETRY`]; meanwhile the spool runs on hot alone.
+//! - A failure is told and tried again after ten seconds; meanwhile the spool runs on hot alone.
 
 use std::io;
 use std::time::Duration;
