@@ -29,6 +29,7 @@ fn cursor() -> [u8; 256] {
         sequence: 9,
         acknowledged: Position(1003),
         next_attempt: Some(Duration::from_millis(1_800_000_015_250)),
+        away: false,
         dropped: [7, 0, 2, 0, 0, 0, 0, 1],
     };
     let mut slots = [0; 256];
