@@ -15,7 +15,7 @@ use std::time::Duration;
 use crate::limits::BLOCK_SIZE;
 use crate::planted;
 use crate::planted::Bug;
-use crate::spool::block::{CODEC_DEFLATE, Position};
+use crate::spool::block::{CODEC_DEFLATE, Header, Position};
 use crate::spool::census::{Dropped, count_lines};
 use crate::spool::codec::{Packing, Unpacking};
 use crate::spool::disk::{Disk, PendingSync};
@@ -69,6 +69,8 @@ pub struct Cold<D: Disk> {
     pub(super) settled: Position,
     options: ColdOptions,
     settling: Option<Settling>,
+    /// What is in hot belongs in front of what is here.
+    out_of_order: bool,
     state: ColdState,
     /// It is left alone until then.
     until: Option<Deadline>,
@@ -88,6 +90,7 @@ impl<D: Disk> Cold<D> {
             settled: Position(0),
             options,
             settling: None,
+            out_of_order: false,
             state: ColdState::Good,
             until: None,
             spares: false,
@@ -99,7 +102,19 @@ impl<D: Disk> Cold<D> {
 
     /// Takes over what was found. Whoever wrote it may have died before it was durable, so it is made so; where that fails, what hot has as well is
     /// written again, behind it.
+    ///
+    /// Where this disk was away and the clock was wrong, hot may have lines that belong in front of what is here. Then nothing settles until all of this is
+    /// delivered.
     pub(super) fn adopt(&mut self, acknowledged: Position, hot: &mut Store<D>) {
+        let (mut place, store) = (Place::default(), &mut self.store);
+        hot.each(acknowledged, store.end(), &mut |header| {
+            let same = |copy: &Header| copy.position == header.position && copy.accepted == header.accepted && copy.lines == header.lines;
+            self.out_of_order |= !matches!(store.peek(header.position, &mut place), Peek::Block(copy) if same(&copy));
+        });
+        if self.out_of_order {
+            self.settled = acknowledged;
+            return;
+        }
         self.settled = self.store.end().max(acknowledged);
         if let Some((segment, size)) = self.store.last()
             && self.store.disk.begin_sync(segment).and_then(PendingSync::wait).is_err()
@@ -182,6 +197,12 @@ impl<D: Disk> Cold<D> {
             return None;
         }
         (self.until, self.spares) = (None, false);
+        self.out_of_order &= self.store.start().is_some();
+        if self.out_of_order {
+            self.state = ColdState::Failed("it holds lines from before a time when it could not be opened; they go first".to_owned());
+            self.until = Some(Deadline(now.mono + RETRY));
+            return None;
+        }
         let (mut place, mut end, mut began) = (Place::default(), self.settled, None::<Settling>);
         while let Peek::Block(mut header) = hot.peek(end, &mut place) {
             self.plain.clear();

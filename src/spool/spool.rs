@@ -28,8 +28,8 @@ use crate::spool::segment::StreamId;
 use crate::spool::store::{Peek, Place, Repair, Store};
 use crate::time::Now;
 
-/// Positions that are left out where nobody knows how far they were used: more than lines of a lifetime.
-const FAR: u64 = 1 << 40;
+/// Positions that are left out where nobody knows how far they were used: more than blocks that a cold disk holds. As microseconds, a second.
+const FAR: u64 = 1 << 20;
 
 /// Bounds of a spool.
 #[derive(Clone, Copy, Debug)]
@@ -158,13 +158,14 @@ impl<D: Disk> Spool<D> {
     }
 
     /// The cold disk could not be opened and may hold anything: positions begin behind whatever an earlier run can have used, so that [`Spool::adopt_cold`],
-    /// or the next start, may take it later. The clock may be wrong and hot may know nothing; chance keeps two such runs apart.
+    /// or the next start, may take it later. A clock that goes well
+    /// keeps their order; where it does not and hot knows nothing, chance keeps two such runs apart, and [`Cold::adopt`] sees what is out of order.
     pub fn begin_late(&mut self, now: Now, random: &mut Random) {
         if self.cold.is_some() {
             return;
         }
-        let base = self.next.0.max(u64::try_from(now.wall.as_micros()).unwrap_or(0));
-        let base = Position(base + FAR + random.up_to(FAR));
+        let base = (self.next.0 + FAR).max(u64::try_from(now.wall.as_micros()).unwrap_or(0));
+        let base = Position(base + random.up_to(FAR));
         (self.next, self.opened, self.hot.away) = (base, base, true);
         if self.hot.start().is_none() {
             (self.read, self.acknowledged) = (base, base);
