@@ -23,11 +23,7 @@ fn a_listing_counts_lines_and_says_what_becomes_of_each_file() {
     *bad.last_mut().unwrap() ^= 1;
     disk.append(20, &bad).unwrap();
     disk.set_aside(20).unwrap();
-<<<<<<< HEAD
-    let cursor = Cursor { sequence: 3, acknowledged: Position(12), next_attempt: None, dropped: [4, 0, 0, 0, 0, 0, 0, 0], away: false };
-=======
     let cursor = Cursor { sequence: 3, acknowledged: Position(12), next_attempt: None, away: false, dropped: [4, 0, 0, 0, 0, 0, 0, 0] };
->>>>>>> sim
     disk.write_cursor(cursor.slot(), &cursor.encode()).unwrap();
     let before = names(temp.path());
     // The writer is still there.
