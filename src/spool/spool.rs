@@ -349,7 +349,7 @@ impl<D: Disk> Spool<D> {
         // The cursor is a hint: what cannot be written costs duplicates after the next start.
         let cursor = if planted::is(Bug::WritesTheCursorTooEarly) { self.read } else { end };
         _ = self.hot.write_cursor(cursor, None, 0);
-        self.hot.release(end);
+        self.hot.release(if planted::is(Bug::ForgetsWhatIsOpen) { self.read } else { end });
         if let Some(cold) = &mut self.cold {
             cold.acknowledge(end, now);
         }

@@ -118,7 +118,7 @@ fn a_cursor_says_what_was_delivered_what_was_given_up_and_when_the_next_attempt_
     let (spool, one) = (SpoolDir::new(), stream("one"));
     spool.put(&one, 10, &segment_of(&one, 10, 6, now()));
     let next_attempt = Some(now() + Duration::from_secs(600));
-    spool.write_cursor(&one, Cursor { sequence: 1, acknowledged: Position(12), next_attempt, dropped: [40, 0, 2, 0, 0, 0, 0, 0] });
+    spool.write_cursor(&one, Cursor { sequence: 1, acknowledged: Position(12), next_attempt, away: false, dropped: [40, 0, 2, 0, 0, 0, 0, 0] });
     let listed = spool.listed();
     let (columns, _) = row(&listed, "one");
     assert_eq!((columns[0].as_str(), columns[4].as_str()), ("8", "12..15"), "{listed}");
@@ -131,7 +131,7 @@ fn lines_of_a_clock_that_was_wrong_have_no_age() {
     for wall in [Duration::ZERO, Duration::from_secs(86_400), now() + Duration::from_secs(86_400 * 4000), Duration::from_millis(u64::MAX)] {
         let (spool, one) = (SpoolDir::new(), stream("one"));
         spool.put(&one, 0, &segment_of(&one, 0, 1, wall));
-        let cursor = Cursor { sequence: u64::MAX, acknowledged: Position(0), next_attempt: Some(wall), dropped: [u64::MAX; 8] };
+        let cursor = Cursor { sequence: u64::MAX, acknowledged: Position(0), next_attempt: Some(wall), away: false, dropped: [u64::MAX; 8] };
         spool.write_cursor(&one, cursor);
         assert_eq!(row(&spool.listed(), "one").0[3], "?", "{wall:?}");
         let json = words(&spool.command("list").args(["--json"]).run().assert_code(0));
