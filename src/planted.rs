@@ -34,7 +34,7 @@ pub enum Bug {
     KeepsWhatItHandsBack,
     /// With `sync = "always"` the input does not wait.
     ReadsOn,
-    /// A segment that cannot be read on goes with the lines before the damage, which nobody has acknowledged.
+    /// Segments go when they were read, though nobody has acknowledged them.
     ForgetsWhatIsOpen,
 }
 

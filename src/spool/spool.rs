@@ -159,7 +159,7 @@ impl<D: Disk> Spool<D> {
 
     /// The cold disk could not be opened and may hold anything: positions begin behind whatever an earlier run can have used, so that [`Spool::adopt_cold`],
     /// or the next start, may take it later. A clock that goes well
-    /// keeps their order; where it does not and hot knows nothing, chance keeps two such runs apart, and [`Cold::adopt`] sees what is out of order.
+    /// keeps their order; where it does not and hot knows nothing, chance keeps two such runs apart, and adopting cold sees what is out of order.
     pub fn begin_late(&mut self, now: Now, random: &mut Random) {
         if self.cold.is_some() {
             return;
@@ -349,7 +349,7 @@ impl<D: Disk> Spool<D> {
         // The cursor is a hint: what cannot be written costs duplicates after the next start.
         let cursor = if planted::is(Bug::WritesTheCursorTooEarly) { self.read } else { end };
         _ = self.hot.write_cursor(cursor, None, 0);
-        self.hot.release(end);
+        self.hot.release(if planted::is(Bug::ForgetsWhatIsOpen) { self.read } else { end });
         if let Some(cold) = &mut self.cold {
             cold.acknowledge(end, now);
         }

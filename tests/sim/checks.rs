@@ -123,7 +123,9 @@ impl Run<'_> {
 
     /// When a line that a power cut took was accepted too long ago for that.
     pub(crate) fn is_overdue(&self, accepted: Duration) -> bool {
-        let allowed = self.config.pipeline.sync_after + PACE + self.longest * 3 + Duration::from_secs(1);
+        // Each segment is a sync of its own.
+        let segments = lock(&self.world.hot[self.config.stream]).contents(self.world.streams[self.config.stream].hash()).len() as u32;
+        let allowed = self.config.pipeline.sync_after + PACE + self.longest * (3 + segments) + Duration::from_secs(1);
         self.now.mono.saturating_sub(accepted) > allowed
     }
 }

@@ -40,7 +40,7 @@ impl Plan {
             deaths: pick(random, &[0, 20, 60, 100]),
             power_cuts: pick(random, &[0, 50, 100]),
             flips: pick(random, &[0, 0, 50, 100]),
-            poison: if chance(random, 15) { 5 } else { 0 },
+            poison: pick(random, &[0, 0, 5]),
             offline: swarm(random, &[30, 100]),
             exec: pick(random, &[0, 0, 50, 100]),
             other_stream: swarm(random, &[40]),
@@ -201,11 +201,7 @@ fn configure(world: &mut World, plan: &Plan) -> Config {
         .then(|| Deadline(pick(random, &[Duration::from_secs(4), Duration::from_secs(60)])));
     let flush_interval = pick(random, &[Duration::ZERO, Duration::from_secs(1), Duration::from_secs(10)]);
     let sync_after = pick(random, &[Duration::ZERO, Duration::from_secs(15)]);
-    let when_full = if deadline.is_some() {
-        WhenFull::Block
-    } else {
-        pick(random, &[WhenFull::Block, WhenFull::Block, WhenFull::DropOldest, WhenFull::DropNewest])
-    };
+    let when_full = if deadline.is_some() { WhenFull::Block } else { pick(random, &[WhenFull::Block, WhenFull::DropOldest, WhenFull::DropNewest]) };
     Config {
         mode,
         stream: usize::from(chance(random, plan.other_stream)),
