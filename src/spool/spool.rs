@@ -158,8 +158,8 @@ impl<D: Disk> Spool<D> {
     }
 
     /// The cold disk could not be opened and may hold anything: positions begin behind whatever an earlier run can have used, so that [`Spool::adopt_cold`],
-    /// or the next start, may take it later. A clock that goes well
-    /// keeps their order; where it does not and hot knows nothing, chance keeps two such runs apart, and adopting cold sees what is out of order.
+    /// or the next start, may take it later. A clock that goes well keeps their order; where it does not and hot knows nothing, chance keeps two such runs
+    /// apart, and adopting cold sees what is out of order.
     pub fn begin_late(&mut self, now: Now, random: &mut Random) {
         if self.cold.is_some() {
             return;

@@ -33,7 +33,7 @@ use simulation::simulate;
 use world::World;
 
 /// Seeds of an ordinary `cargo test`.
-const SEEDS: u64 = 5_000;
+const SEEDS: u64 = 10_000;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
