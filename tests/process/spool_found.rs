@@ -35,6 +35,26 @@ fn a_name_out_of_reach_is_nobodys() {
 }
 
 #[test]
+fn a_directory_or_a_link_in_the_cursors_place_is_moved_aside_and_the_spool_works_on() {
+    // What is not delivered is sent again, since nobody knows how far that went; nothing is followed or destroyed.
+    let (stored, left) = between(|path, hash, segment| {
+        let cursor = path.join(format!("cursor-{hash}"));
+        std::fs::remove_file(&cursor).unwrap();
+        // Without a segment nothing but the cursor says which positions are free.
+        std::fs::remove_file(segment).unwrap();
+        std::fs::create_dir(&cursor).unwrap();
+        std::fs::write(cursor.join("kept"), "theirs").unwrap();
+    });
+    assert_eq!((stored, left), ([false, true, true], Vec::new()));
+    let (stored, left) = between(|path, hash, _| {
+        let (cursor, theirs) = (path.join(format!("cursor-{hash}")), path.join("theirs"));
+        std::fs::rename(&cursor, &theirs).unwrap();
+        std::os::unix::fs::symlink(&theirs, &cursor).unwrap();
+    });
+    assert_eq!((stored, left), ([true; 3], Vec::new()));
+}
+
+#[test]
 fn whole_blocks_under_a_wrong_name_are_set_aside() {
     let (stored, left) = between(|path, hash, segment| std::fs::rename(segment, path.join(format!("0000000000000032-{hash}.segment"))).unwrap());
     assert_eq!(stored, [false, true, true]);

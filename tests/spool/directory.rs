@@ -181,7 +181,11 @@ fn a_file_that_is_a_link_or_a_pipe_is_never_followed_nor_waited_for() {
     let mut disk = open(&path);
     assert_eq!((disk.list().unwrap(), disk.first_free()), (vec![], 4), "nothing begins where they are");
     assert!(disk.append(1, b"x").is_err() && disk.read_at(2, 0, &mut [0]).is_err() && disk.append(3, b"x").is_err());
-    assert!(disk.write_cursor(0, &[1; SLOT_SIZE]).is_err() && disk.read_cursor(&mut [0; 2 * SLOT_SIZE]).is_err());
+    assert!(disk.read_cursor(&mut [0; 2 * SLOT_SIZE]).is_err());
+    disk.write_cursor(0, &[1; SLOT_SIZE]).unwrap();
+    let cursor = format!("cursor-{:08x}", stream().hash());
+    assert!(path.join(&cursor).symlink_metadata().unwrap().is_file(), "a file of its own, with the link set aside");
+    assert_eq!(fs::read_link(path.join(format!("{cursor}.bad"))).unwrap(), secret);
     assert_eq!(listing(&path).unwrap().files, []);
     drop(disk);
     fs::remove_file(path.join("lock")).unwrap();

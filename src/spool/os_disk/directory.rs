@@ -97,6 +97,11 @@ impl Directory {
         }
     }
 
+    /// Whether something has this name that is no regular file, whatever a link may point to.
+    pub(super) fn is_other(&self, name: &str) -> io::Result<bool> {
+        Ok(!is_file(&rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW)?))
+    }
+
     pub(super) fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         Ok(rustix::fs::renameat(&self.fd, from, &self.fd, to)?)
     }

@@ -125,6 +125,18 @@ impl OsDisk {
         Ok(file)
     }
 
+    /// Gives it the first of these names that nothing has.
+    fn move_aside(&mut self, name: &str, names: impl Iterator<Item = String>) -> io::Result<()> {
+        for to in names {
+            if !self.directory.exists(&to)? {
+                self.directory.rename(name, &to)?;
+                self.changes += 1;
+                return Ok(());
+            }
+        }
+        Err(io::ErrorKind::AlreadyExists.into())
+    }
+
     fn name(&self, segment: u64) -> String {
         names::segment(segment, self.hash)
     }
@@ -225,16 +237,10 @@ impl Disk for OsDisk {
         let name = self.name(segment);
         let size = self.any(segment).and_then(|file| file.metadata()).map_or(0, |found| found.len());
         self.close(segment);
-        for to in names::set_aside(segment, self.hash) {
-            if !self.directory.exists(&to)? {
-                self.directory.rename(&name, &to)?;
-                self.changes += 1;
-                self.used_elsewhere += size;
-                self.first_free = self.first_free.max(segment.saturating_add(1));
-                return Ok(());
-            }
-        }
-        Err(io::ErrorKind::AlreadyExists.into())
+        self.move_aside(&name, names::aside(&name))?;
+        self.used_elsewhere += size;
+        self.first_free = self.first_free.max(segment.saturating_add(1));
+        Ok(())
     }
 
     fn read_cursor(&mut self, out: &mut [u8; 2 * SLOT_SIZE]) -> io::Result<()> {
@@ -259,6 +265,12 @@ impl Disk for OsDisk {
             Some(file) if !directory::is_gone(&file)? => file,
             _ => match self.directory.write(&name) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => self.make(&name, false)?,
+                Err(error) if !self.directory.is_other(&name)? => return Err(error),
+                // A directory or a link: nothing is followed or destroyed, and the spool needs its name.
+                Err(_) => {
+                    self.move_aside(&name, names::aside(&name))?;
+                    self.make(&name, false)?
+                }
                 opened => opened?,
             },
         };

@@ -3,7 +3,7 @@
 //! ```text
 //! 00000000000004d2-1a2b3c4d.segment        number of the segment, hash of its stream, both in hexadecimal
 //! 00000000000004d2-1a2b3c4d.segment.bad    set aside; .bad2, .bad3 … where there is one already
-//! cursor-1a2b3c4d                          the cursor of a stream
+//! cursor-1a2b3c4d                          the cursor of a stream; what is no file and has its name is set aside as .bad too
 //! lock                                     held by the one writer of this directory
 //! lock-1a2b3c4d                            held by whoever writes what belongs to this stream
 //! ```
@@ -26,9 +26,9 @@ pub(super) fn segment(number: u64, hash: u32) -> String {
     format!("{number:016x}-{hash:08x}.segment")
 }
 
-/// The names that a segment may get when it is set aside, the best first.
-pub(super) fn set_aside(number: u64, hash: u32) -> impl Iterator<Item = String> {
-    let name = segment(number, hash);
+/// The names that something may get when it is set aside, the best first.
+pub(super) fn aside(name: &str) -> impl Iterator<Item = String> {
+    let name = name.to_owned();
     (1..100).map(move |copy| if copy == 1 { format!("{name}.bad") } else { format!("{name}.bad{copy}") })
 }
 
@@ -79,7 +79,7 @@ mod tests {
     fn a_name_that_is_ours_says_what_it_is_and_any_other_is_foreign() {
         let (number, hash) = (0x4d2, 0x1a2b_3c4d);
         assert_eq!(Name::parse(segment(number, hash).as_bytes()), Name::Segment { number, hash });
-        assert!(set_aside(number, hash).all(|name| Name::parse(name.as_bytes()) == Name::SetAside { number, hash }));
+        assert!(aside(&segment(number, hash)).all(|name| Name::parse(name.as_bytes()) == Name::SetAside { number, hash }));
         assert_eq!(Name::parse(cursor(hash).as_bytes()), Name::Cursor { hash });
         assert_eq!((Name::parse(b"lock"), Name::parse(b"lock-1a2b3c4d")), (Name::Lock, Name::Lock));
         for name in [
