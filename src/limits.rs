@@ -29,6 +29,14 @@ pub const LINE_SIZE: usize = 128 << 10;
 pub const LINE_SIZE_MAX: usize = 1 << 20;
 /// Smallest `input.line_size`.
 pub const LINE_SIZE_MIN: usize = 256;
+/// Addresses that one process may listen on.
+pub const LISTENERS_MAX: usize = 8;
+/// Default of `input.clients`.
+pub const CLIENTS: u32 = 8;
+/// Largest `input.clients`.
+pub const CLIENTS_MAX: u32 = 64;
+/// Longest `credentials.iot.start_jitter`.
+pub const START_JITTER_MAX: Duration = Duration::from_secs(5 * 60);
 /// Bytes asked of the input at once.
 pub const READ_SIZE: usize = 64 << 10;
 /// Bytes of a bad line shown in a diagnostic, before escaping.

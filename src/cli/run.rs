@@ -38,22 +38,24 @@ pub(super) enum Action {
 
 /// Every option, in the order of the help text.
 #[rustfmt::skip]
-pub(super) const FLAGS: [Flag<Action>; 19] = [
+pub(super) const FLAGS: [Flag<Action>; 21] = [
     flag("--config", Some('c'), "PATH", Action::Config, "a file of ours, or Telegraf's; else KINEGRAF_CONFIG, else none"),
     flag("--stream", None, "NAME", Action::Key(Id::Streamname), "name of the Kinesis data stream"),
     flag("--region", None, "REGION", Action::Key(Id::Region), "its region; else AWS_REGION"),
     flag("--endpoint-url", None, "URL", Action::Key(Id::EndpointUrl), "another address of Kinesis"),
     flag("--profile", None, "NAME", Action::Key(Id::Profile), "profile of the shared credential files"),
+    flag("--role-arn", None, "ARN", Action::Key(Id::RoleArn), "role that is assumed with the credentials found"),
     flag("--partition", None, "METHOD", Action::Partition, "random|series|measurement|static=K|tag=K[,DEFAULT]|template=TEXT"),
     flag("--format", None, "FORMAT", Action::Format, "record data: influx|json|string|custom"),
     flag("--pack", None, "HOW", Action::Key(Id::Pack), "lines a record: metric (one), lines (of one key)"),
     flag("--content-encoding", None, "HOW", Action::Key(Id::ContentEncoding), "encoding of record data: identity"),
-    flag("--listen", None, "WHERE", Action::Key(Id::Listen), "where lines come from: stdin"),
+    flag("--listen", None, "WHERE", Action::Key(Id::Listen), "where lines come from: stdin, unix:///PATH, unixgram:///PATH; repeatable"),
     flag("--deadline", None, "TIME", Action::Key(Id::Deadline), "limit of the whole run; the sender keeps its lines until it ends"),
     flag("--spool", None, "DIR", Action::Key(Id::SpoolDirectory), "keep here what cannot be delivered yet"),
     flag("--shutdown-timeout", None, "TIME", Action::Key(Id::ShutdownTimeout), "time for what remains at the end of a pipe"),
     flag("--flush-interval", None, "TIME", Action::Key(Id::FlushInterval), "how long a line waits for others"),
     flag("--dry-run", None, "", Action::DryRun, "print records as JSON, send nothing"),
+    flag("--log", None, "WHERE", Action::Key(Id::LogTo), "diagnostics: auto, stderr, journal, telegraf"),
     flag("-v", Some('v'), "", Action::Verbose, "say what is done; twice: every request"),
     flag("-q", Some('q'), "", Action::Quiet, "say errors only"),
     flag("--help", Some('h'), "", Action::Help, "print this"),
@@ -138,6 +140,13 @@ impl Parser {
             return Err(error(format!("{name} is empty, must be {}", id.key().kind.describe().trim_end_matches(" in quotes"))));
         }
         let value = id.key().kind.read(text).map_err(|reason| error(format!("{name} {reason}")))?;
+        // A list grows with each option that names it.
+        if let Value::List(more) = &value
+            && let Some((_, Value::List(list), _)) = self.options.settings.iter_mut().find(|(other, _, _)| *other == id)
+        {
+            list.extend_from_slice(more);
+            return id.key().kind.read_list(list.clone()).map(drop).map_err(|reason| error(format!("{name} {reason}")));
+        }
         self.options.settings.push((id, value, name));
         Ok(())
     }

@@ -48,6 +48,30 @@ pub(super) fn credentials(settings: &Settings, report: &mut Report<'_>) {
     }
 }
 
+/// Keys of a role and of the IoT credential provider that need others.
+pub(super) fn sources(document: &Document, settings: &Settings, report: &mut Report<'_>) {
+    const IOT: [Id; 4] = [Id::IotEndpoint, Id::IotRoleAlias, Id::IotCertificate, Id::IotPrivateKey];
+    let of_iot = [Id::IotThingName, Id::IotCa, Id::IotStartJitter];
+    let missing = |id: &Id| !settings.is_set(*id) && !settings.is_wrong(*id);
+    let given = IOT.into_iter().chain(of_iot).find(|id| settings.is_set(*id));
+    if let Some((given, needed)) = given.zip(IOT.iter().find(|id| missing(id))) {
+        report.push(settings.key_place(given), format!("{} is given without {}", settings.subject(given), needed.key().path()));
+    }
+    for id in [Id::RoleSessionName, Id::ExternalId, Id::WebIdentityTokenFile] {
+        if settings.is_set(id) && missing(&Id::RoleArn) {
+            // Telegraf takes no notice of them either.
+            match document.telegraf {
+                Some(_) => report.note(settings.key_place(id), format!("{} counts only with role_arn", settings.subject(id))),
+                None => report.push(settings.key_place(id), format!("{} is given without role_arn", settings.subject(id))),
+            }
+        }
+    }
+    if settings.is_set(Id::IotEndpoint) && settings.is_set(Id::WebIdentityTokenFile) {
+        let message = "web_identity_token_file and [credentials.iot] are two sources of credentials, give one of them".to_owned();
+        report.push(settings.key_place(Id::WebIdentityTokenFile), message);
+    }
+}
+
 /// Sizes that must fit each other.
 pub(super) fn sizes(settings: &Settings, report: &mut Report<'_>) {
     if [Id::LineSize, Id::HotSize].into_iter().any(|id| settings.is_wrong(id)) {
@@ -171,10 +195,21 @@ pub(super) fn assemble(settings: &Settings, given: Given) -> Config {
             token: text(Id::Token).map(Secret::new),
             profile: text(Id::Profile),
             shared_credential_file: text(Id::SharedCredentialFile).map(PathBuf::from),
+            role_arn: text(Id::RoleArn),
+            role_session_name: text(Id::RoleSessionName),
+            external_id: text(Id::ExternalId),
+            web_identity_token_file: text(Id::WebIdentityTokenFile).map(PathBuf::from),
+            imds_off: settings.word(Id::Imds) == "off",
+            cache_directory: text(Id::CacheDirectory).map(PathBuf::from),
+            iot: iot(settings),
         },
         partition: given.partition,
         format: given.format,
         input: InputConfig {
+            listen: listen(settings),
+            clients: settings.count(Id::Clients) as usize,
+            socket_mode: settings.text(Id::SocketMode).and_then(|mode| listen::parse_mode(mode).ok()).unwrap_or(listen::SOCKET_MODE),
+            socket_group: text(Id::SocketGroup),
             line_size,
             timestamp: if settings.word(Id::Timestamp) == "keep" { Timestamp::Keep } else { Timestamp::Stamp },
             rejected: text(Id::Rejected)
@@ -207,10 +242,40 @@ pub(super) fn assemble(settings: &Settings, given: Given) -> Config {
             missing_stream: if settings.word(Id::MissingStream) == "exit" { MissingStream::Exit } else { MissingStream::Wait },
         },
         network: NetworkConfig { ca_files: given.ca_files, allow_plain_http: settings.boolean(Id::AllowPlainHttp) },
-        log: LogConfig { level: level(settings) },
+        log: LogConfig { to: log_to(settings), level: level(settings) },
         dry_run: given.dry_run,
         notes: given.notes,
     }
+}
+
+fn listen(settings: &Settings) -> Vec<Listen> {
+    let listen: Vec<Listen> = settings.list(Id::Listen).iter().filter_map(|text| Listen::parse(text).ok()).collect();
+    if listen.is_empty() { vec![Listen::Stdin] } else { listen }
+}
+
+fn log_to(settings: &Settings) -> LogTo {
+    match settings.word(Id::LogTo) {
+        "stderr" => LogTo::Stderr,
+        "journal" => LogTo::Journal,
+        "telegraf" => LogTo::Telegraf,
+        _ => LogTo::Auto,
+    }
+}
+
+/// Without its four keys there is none; `credentials` has said which is missing.
+fn iot(settings: &Settings) -> Option<IotConfig> {
+    let path = |id| settings.text(id).map(PathBuf::from);
+    let endpoint = settings.text(Id::IotEndpoint)?;
+    let url = if endpoint.contains("://") { endpoint.to_owned() } else { format!("https://{endpoint}/") };
+    Some(IotConfig {
+        url: endpoint::check_url(&url).ok()?,
+        role_alias: settings.text(Id::IotRoleAlias)?.to_owned(),
+        thing_name: settings.text(Id::IotThingName).map(str::to_owned),
+        certificate: path(Id::IotCertificate)?,
+        private_key: path(Id::IotPrivateKey)?,
+        ca: path(Id::IotCa),
+        start_jitter: settings.duration(Id::IotStartJitter).unwrap_or_default(),
+    })
 }
 
 /// With a directory the oldest lines make room, without one the input waits; a sender that offers its lines again is never told that they were taken when

@@ -130,7 +130,7 @@ impl Walk<'_, '_, '_> {
                     DeValue::Table(section) => {
                         self.report.token(value.span());
                         for (key, value) in section {
-                            self.entry(name.get_ref(), key, value);
+                            self.entry_or_section(name.get_ref(), key, value);
                         }
                     }
                     other => {
@@ -142,6 +142,21 @@ impl Walk<'_, '_, '_> {
             } else {
                 self.entry("", name, value);
             }
+        }
+    }
+
+    /// A key of a section, or a section inside it.
+    fn entry_or_section(&mut self, section: &str, name: &Spanned<Cow<'_, str>>, value: &Spanned<DeValue<'_>>) {
+        let inner = format!("{section}.{}", name.get_ref());
+        match value.get_ref() {
+            DeValue::Table(table) if keys::sections().any(|section| section == inner) => {
+                self.report.token(name.span());
+                self.report.token(value.span());
+                for (key, value) in table {
+                    self.entry(&inner, key, value);
+                }
+            }
+            _ => self.entry(section, name, value),
         }
     }
 
@@ -175,7 +190,7 @@ impl Walk<'_, '_, '_> {
             return;
         }
         let telegrafs = self.document.telegraf.as_ref().and_then(|_| telegrafs_value(key, expanded.as_deref(), value.get_ref()));
-        let result = telegrafs.unwrap_or_else(|| match (&expanded, value.get_ref().as_str()) {
+        let result = telegrafs.or_else(|| self.list_of(key, value.get_ref())).unwrap_or_else(|| match (&expanded, value.get_ref().as_str()) {
             // What comes from a variable is text, whatever it stands for.
             (Some(text), Some(written)) if text != written => key.kind.read(text),
             _ => read_value(key, value.get_ref()),
@@ -189,6 +204,14 @@ impl Walk<'_, '_, '_> {
             (Err(reason), DeValue::Table(_)) => self.mistake(name, format!("{} {reason}", key.path())),
             (Err(reason), _) => self.mistake(value.span(), format!("{} {reason}", key.path())),
         }
+    }
+
+    /// The texts of an array with their variables in place, checked; None for every other key and value.
+    fn list_of(&self, key: &Key, value: &DeValue<'_>) -> Option<Result<Value, String>> {
+        let (DeValue::Array(array), Kind::List { .. }) = (value, &key.kind) else { return None };
+        let texts: Option<Vec<&str>> = array.iter().map(|one| one.get_ref().as_str()).collect();
+        let expanded = texts?.into_iter().map(|text| self.expanded(text).map_err(|error| error.reason())).collect::<Result<Vec<String>, String>>();
+        Some(expanded.and_then(|list| key.kind.read_list(list)))
     }
 
     /// Lets the value of a known key be seen where it holds no secret.
@@ -372,6 +395,11 @@ fn read_value(key: &Key, value: &DeValue<'_>) -> Result<Value, String> {
         (DeValue::String(_), Kind::Boolean) => wrong(),
         (DeValue::String(text), kind) => kind.read(text),
         (DeValue::Boolean(value), Kind::Boolean) => Ok(Value::Boolean(*value)),
+        (DeValue::Integer(integer), Kind::Count { .. }) => match i128::from_str_radix(integer.as_str(), integer.radix()) {
+            Ok(negative) if negative < 0 => Err(format!("is negative, must be {}", key.kind.describe())),
+            Ok(count) => key.kind.read_count(u64::try_from(count).unwrap_or(u64::MAX)),
+            Err(_) => key.kind.read_count(u64::MAX),
+        },
         (DeValue::Integer(integer), Kind::Size { .. }) => match i128::from_str_radix(integer.as_str(), integer.radix()) {
             Ok(negative) if negative < 0 => Err(format!("is negative, must be {}", key.kind.describe())),
             Ok(bytes) => key.kind.read_size(u64::try_from(bytes).unwrap_or(u64::MAX)),

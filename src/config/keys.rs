@@ -20,6 +20,10 @@ pub enum Id {
     Token,
     Profile,
     SharedCredentialFile,
+    RoleArn,
+    RoleSessionName,
+    ExternalId,
+    WebIdentityTokenFile,
     EndpointUrl,
     DataFormat,
     Format,
@@ -32,6 +36,9 @@ pub enum Id {
     PartitionDefault,
     PartitionTemplate,
     Listen,
+    Clients,
+    SocketMode,
+    SocketGroup,
     LineSize,
     Timestamp,
     Rejected,
@@ -57,6 +64,16 @@ pub enum Id {
     MissingStream,
     CaFile,
     AllowPlainHttp,
+    Imds,
+    CacheDirectory,
+    IotEndpoint,
+    IotRoleAlias,
+    IotThingName,
+    IotCertificate,
+    IotPrivateKey,
+    IotCa,
+    IotStartJitter,
+    LogTo,
     LogLevel,
 }
 
@@ -67,6 +84,8 @@ pub enum Preset {
     Unset(&'static str),
     /// One of the words.
     Word(&'static str),
+    /// A whole number.
+    Count(u32),
     /// Bytes.
     Size(usize),
     /// A time.
@@ -111,6 +130,7 @@ impl Key {
             Preset::Duration(duration) => show_duration(duration),
             Preset::Boolean(value) => value.to_string(),
             Preset::Percent(value) => format!("{value}%"),
+            Preset::Count(value) => value.to_string(),
         }
     }
 
@@ -123,18 +143,20 @@ impl Key {
             Preset::Duration(duration) => Some(Value::Duration(duration)),
             Preset::Boolean(value) => Some(Value::Boolean(value)),
             Preset::Percent(value) => Some(Value::Percent(value)),
+            Preset::Count(value) => Some(Value::Count(value)),
         }
     }
 
     /// The values that are allowed, for the README: `4KiB to 10MiB`.
     pub fn allowed_text(&self) -> String {
         match self.kind {
-            Kind::Text { .. } => String::new(),
+            Kind::Text { .. } | Kind::List { .. } => String::new(),
             Kind::Word(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
             Kind::Size { min, max } => format!("{} to {}", show_size(min), show_size(max)),
             Kind::Duration { min, max } => format!("{} to {}", show_duration(min), show_duration(max)),
             Kind::Boolean => "`true`, `false`".into(),
             Kind::Percent { max } => format!("0% to {max}%"),
+            Kind::Count { min, max } => format!("{min} to {max}"),
         }
     }
 }
@@ -188,7 +210,7 @@ const KEY_TEXT: Kind = text("text", check_partition_text);
 
 /// Every key, in the order of the documentation.
 #[rustfmt::skip]
-pub const KEYS: [Key; 45] = [
+pub const KEYS: [Key; 62] = [
     key(Id::Region, "", "region", text("a region", check_region), Preset::Unset("`AWS_REGION`, `AWS_DEFAULT_REGION`"), "region of the stream, also the one that is signed"),
     key(Id::Streamname, "", "streamname", text("a stream name", check_stream), Preset::Unset(""), "name of the Kinesis data stream"),
     key(Id::AccessKey, "", "access_key", text("an access key", check_secret), Preset::Unset(""), "explicit credentials, with `secret_key`; before all other sources"),
@@ -196,6 +218,10 @@ pub const KEYS: [Key; 45] = [
     key(Id::Token, "", "token", text("a session token", check_secret), Preset::Unset(""), "session token of `access_key`"),
     key(Id::Profile, "", "profile", text("a profile name", check_line), Preset::Unset(""), "profile of the shared files, before the environment"),
     key(Id::SharedCredentialFile, "", "shared_credential_file", FILE, Preset::Unset("`AWS_SHARED_CREDENTIALS_FILE`, `~/.aws/credentials`"), "file with profiles"),
+    key(Id::RoleArn, "", "role_arn", text("the ARN of a role", check_role_arn), Preset::Unset(""), "role that is assumed with the credentials found otherwise, or with `web_identity_token_file`"),
+    key(Id::RoleSessionName, "", "role_session_name", text("a session name", check_session_name), Preset::Unset("`kinegraf-` and this host's name"), "name of that session, seen in CloudTrail"),
+    key(Id::ExternalId, "", "external_id", text("an external ID", check_external_id), Preset::Unset(""), "what the role's trust policy may ask for"),
+    key(Id::WebIdentityTokenFile, "", "web_identity_token_file", FILE, Preset::Unset(""), "OpenID Connect token that assumes `role_arn`; read anew each time"),
     key(Id::EndpointUrl, "", "endpoint_url", text("an address", check_url), Preset::Unset("`AWS_ENDPOINT_URL_KINESIS`, `AWS_ENDPOINT_URL`, the region's"), "address of Kinesis"),
     key(Id::DataFormat, "", "data_format", Kind::Word(&["influx", "json"]), Preset::Word("influx"), "what record data looks like"),
     key(Id::Format, "", "format", Kind::Word(&["string", "custom"]), Preset::Unset(""), "what it looked like in Telegraf 1.0 and 1.1; counts only without `data_format`"),
@@ -207,7 +233,10 @@ pub const KEYS: [Key; 45] = [
     key(Id::PartitionKey, "partition", "key", KEY_TEXT, Preset::Unset(""), "the key (`static`) or the tag whose value is the key (`tag`)"),
     key(Id::PartitionDefault, "partition", "default", KEY_TEXT, Preset::Unset("`telegraf`"), "key, or part of a key, of lines without that tag (`tag`, `template`)"),
     key(Id::PartitionTemplate, "partition", "template", text("text with placeholders", check_template), Preset::Unset(""), "`{measurement}`, `{tag:KEY}`, `{hostname}`, `{machine_id}` and text around them (`template`)"),
-    key(Id::Listen, "input", "listen", Kind::Word(&["stdin"]), Preset::Word("stdin"), "where lines come from"),
+    key(Id::Listen, "input", "listen", Kind::List { what: "an address (stdin, unix:///PATH or unixgram:///PATH)", check: check_listen, max: limits::LISTENERS_MAX }, Preset::Unset("`stdin`"), "where lines come from: `stdin`, `unix:///PATH`, `unixgram:///PATH`; one, or an array"),
+    key(Id::Clients, "input", "clients", Kind::Count { min: 1, max: limits::CLIENTS_MAX }, Preset::Count(limits::CLIENTS), "connections that are served at once; more wait"),
+    key(Id::SocketMode, "input", "socket_mode", text("a mode such as \"0660\"", check_mode), Preset::Unset("`0660`"), "who may write to the sockets, as chmod has it"),
+    key(Id::SocketGroup, "input", "socket_group", text("a group", check_line), Preset::Unset("the process's"), "group of the sockets, a name or a number"),
     key(Id::LineSize, "input", "line_size", size(limits::LINE_SIZE_MIN, limits::LINE_SIZE_MAX), Preset::Size(limits::LINE_SIZE), "longest line; a longer one is rejected"),
     key(Id::Timestamp, "input", "timestamp", Kind::Word(&["stamp", "keep"]), Preset::Word("stamp"), "a line without timestamp gets the time of its arrival, or stays as it is"),
     key(Id::Rejected, "input", "rejected", FILE, Preset::Unset(""), "file that keeps bad lines"),
@@ -233,6 +262,16 @@ pub const KEYS: [Key; 45] = [
     key(Id::MissingStream, "delivery", "missing_stream", Kind::Word(&["wait", "exit"]), Preset::Word("wait"), "before the end of the input, wait for a stream that does not exist, or exit"),
     key(Id::CaFile, "network", "ca_file", FILE, Preset::Unset("`AWS_CA_BUNDLE`, `SSL_CERT_FILE` are used as well"), "PEM certificates trusted beside the embedded roots"),
     key(Id::AllowPlainHttp, "network", "allow_plain_http", Kind::Boolean, Preset::Boolean(false), "allow `http://` to another host than this one"),
+    key(Id::Imds, "credentials", "imds", Kind::Word(&["on", "off"]), Preset::Word("on"), "ask EC2's instance metadata, or never: on a LAN anyone can answer in its place"),
+    key(Id::CacheDirectory, "credentials", "cache_directory", text("the path of a directory", check_path), Preset::Unset("`$RUNTIME_DIRECTORY`, `$XDG_RUNTIME_DIR`, else none"), "where credentials that cost a call are kept for the next process; on a tmpfs"),
+    key(Id::IotEndpoint, "credentials.iot", "endpoint", text("a host name", check_host), Preset::Unset(""), "AWS IoT credential provider, `PREFIX.credentials.iot.REGION.amazonaws.com`; the source of credentials then"),
+    key(Id::IotRoleAlias, "credentials.iot", "role_alias", text("a role alias", check_role_alias), Preset::Unset(""), "what stands for the role there"),
+    key(Id::IotThingName, "credentials.iot", "thing_name", text("a thing name", check_thing_name), Preset::Unset(""), "the device's thing, with `{serial}` (of the board) and `{cn}` (of the certificate) filled in"),
+    key(Id::IotCertificate, "credentials.iot", "certificate", FILE, Preset::Unset(""), "PEM: the device's certificate, and what is between it and its CA"),
+    key(Id::IotPrivateKey, "credentials.iot", "private_key", FILE, Preset::Unset(""), "PEM: its key, RSA or EC (PKCS#8, PKCS#1, SEC1)"),
+    key(Id::IotCa, "credentials.iot", "ca", FILE, Preset::Unset("the embedded roots"), "PEM certificates trusted for it instead"),
+    key(Id::IotStartJitter, "credentials.iot", "start_jitter", Kind::Duration { min: Duration::ZERO, max: limits::START_JITTER_MAX }, Preset::Duration(Duration::ZERO), "the first call of a process waits a random part of this"),
+    key(Id::LogTo, "log", "to", Kind::Word(&["auto", "stderr", "journal", "telegraf"]), Preset::Word("auto"), "`stderr`; `journal` with priorities; `telegraf`: information on stdout; `auto`: the journal where systemd reads stderr"),
     key(Id::LogLevel, "log", "level", Kind::Word(&["error", "warn", "info", "debug"]), Preset::Word("warn"), "how much is said on stderr"),
 ];
 
@@ -266,6 +305,68 @@ fn check_secret(text: &str) -> Result<(), String> {
 
 fn check_line(text: &str) -> Result<(), String> {
     if text.trim().is_empty() || text.chars().any(char::is_control) { Err(format!("is {}, must be one line of text", quote(text))) } else { Ok(()) }
+}
+
+/// Source: STS API reference, `AssumeRole`: 20 to 2048 characters.
+fn check_role_arn(text: &str) -> Result<(), String> {
+    let is_role = text.splitn(6, ':').nth(5).is_some_and(|resource| resource.starts_with("role/") && resource.len() > 5);
+    let plain = (20..=2048).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+    if plain && is_role && text.starts_with("arn:") && text.split(':').nth(2) == Some("iam") {
+        Ok(())
+    } else {
+        Err(format!("is {}, must be like \"arn:aws:iam::123456789012:role/NAME\"", quote(text)))
+    }
+}
+
+/// Source: STS API reference, `AssumeRole`: `[\w+=,.@-]{2,64}`.
+fn check_session_name(text: &str) -> Result<(), String> {
+    match (2..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(&b)) {
+        true => Ok(()),
+        false => Err(format!("is {}, must have 2 to 64 of a-z, A-Z, 0-9, '_', '+', '=', ',', '.', '@', '-'", quote(text))),
+    }
+}
+
+/// Source: STS API reference, `AssumeRole`: `[\w+=,.@:\/-]{2,1224}`.
+fn check_external_id(text: &str) -> Result<(), String> {
+    match (2..=1224).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+=,.@:/-".contains(&b)) {
+        true => Ok(()),
+        false => Err(format!("is {}, must have 2 to 1224 of a-z, A-Z, 0-9, '_', '+', '=', ',', '.', '@', ':', '/', '-'", quote(text))),
+    }
+}
+
+/// Source: AWS IoT API reference, `CreateRoleAlias`: `[\w=,@-]{1,128}`.
+fn check_role_alias(text: &str) -> Result<(), String> {
+    match (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_=,@-".contains(&b)) {
+        true => Ok(()),
+        false => Err(format!("is {}, must have 1 to 128 of a-z, A-Z, 0-9, '_', '=', ',', '@', '-'", quote(text))),
+    }
+}
+
+/// Source: AWS IoT API reference, `CreateThing`: `[a-zA-Z0-9:_-]{1,128}`; beside that the two placeholders.
+fn check_thing_name(text: &str) -> Result<(), String> {
+    let rest = text.replace("{serial}", "0").replace("{cn}", "0");
+    match (1..=128).contains(&rest.len()) && rest.bytes().all(|b| b.is_ascii_alphanumeric() || b":_-".contains(&b)) {
+        true => Ok(()),
+        false => Err(format!("is {}, must have 1 to 128 of a-z, A-Z, 0-9, ':', '_', '-' and the placeholders {{serial}} and {{cn}}", quote(text))),
+    }
+}
+
+/// A host with or without a port. Tests and proxies of a lab give `https://host:port`, which is taken too.
+fn check_host(text: &str) -> Result<(), String> {
+    let url = if text.contains("://") { text.to_owned() } else { format!("https://{text}/") };
+    match endpoint::check_url(&url) {
+        Ok(url) if url.starts_with("https://") => Ok(()),
+        Ok(_) => Err("is plain http, must be a host that is reached by https".into()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn check_listen(text: &str) -> Result<(), String> {
+    super::Listen::parse(text).map(drop)
+}
+
+fn check_mode(text: &str) -> Result<(), String> {
+    super::listen::parse_mode(text).map(drop)
 }
 
 fn check_path(text: &str) -> Result<(), String> {

@@ -100,6 +100,7 @@ pub(crate) fn check_all(document: &Document, settings: &Settings, nowhere: bool,
     let format = check::format(document, settings, report);
     if !document.broken {
         check::credentials(settings, report);
+        check::sources(document, settings, report);
         check::sizes(settings, report);
         check::spool(settings, report);
     }

@@ -7,6 +7,7 @@ pub(crate) mod diagnostic;
 pub(crate) mod document;
 pub mod environment;
 pub mod keys;
+mod listen;
 pub(crate) mod load;
 pub(crate) mod near;
 mod partition;
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 pub use diagnostic::ConfigError;
 pub use environment::Environment;
+pub use listen::Listen;
 pub use load::{DirectoryEntry, Files, load};
 pub use value::Kind;
 
@@ -129,6 +131,39 @@ pub struct CredentialsConfig {
     pub profile: Option<String>,
     /// Replaces `AWS_SHARED_CREDENTIALS_FILE` and `~/.aws/credentials`.
     pub shared_credential_file: Option<PathBuf>,
+    /// The role to assume with what the rest of the chain finds, or with the web identity.
+    pub role_arn: Option<String>,
+    /// The name of that session.
+    pub role_session_name: Option<String>,
+    /// What the role's trust policy may ask for.
+    pub external_id: Option<String>,
+    /// An OpenID Connect token that assumes `role_arn`.
+    pub web_identity_token_file: Option<PathBuf>,
+    /// EC2's instance metadata are never asked.
+    pub imds_off: bool,
+    /// Where credentials that cost a call are kept for the next process.
+    pub cache_directory: Option<PathBuf>,
+    /// The AWS IoT credential provider, which is the source then.
+    pub iot: Option<IotConfig>,
+}
+
+/// `[credentials.iot]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IotConfig {
+    /// `https://HOST/`, checked.
+    pub url: String,
+    /// What stands for the role.
+    pub role_alias: String,
+    /// Sent as `x-amzn-iot-thingname`; may hold `{serial}` and `{cn}`.
+    pub thing_name: Option<String>,
+    /// PEM file of the device's certificate.
+    pub certificate: PathBuf,
+    /// PEM file of its key.
+    pub private_key: PathBuf,
+    /// PEM file of the only roots that are trusted for it.
+    pub ca: Option<PathBuf>,
+    /// The first call of a process waits a random part of this.
+    pub start_jitter: Duration,
 }
 
 /// What a line without a timestamp becomes.
@@ -143,6 +178,14 @@ pub enum Timestamp {
 /// `[input]`.
 #[derive(Clone, Debug)]
 pub struct InputConfig {
+    /// Where lines come from; never empty.
+    pub listen: Vec<Listen>,
+    /// Connections that are served at once.
+    pub clients: usize,
+    /// The sockets' mode.
+    pub socket_mode: u32,
+    /// The sockets' group, a name or a number.
+    pub socket_group: Option<String>,
     /// Longest line in bytes.
     pub line_size: usize,
     /// `stamp` or `keep`.
@@ -274,9 +317,25 @@ pub enum Level {
     Debug,
 }
 
+/// Where diagnostics go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogTo {
+    /// The journal where systemd reads stderr, else stderr.
+    #[default]
+    Auto,
+    /// stderr.
+    Stderr,
+    /// stderr, each line with its priority, as systemd's journal takes it.
+    Journal,
+    /// Errors and warnings on stderr, the rest on stdout: so Telegraf's `outputs.execd` logs each at its level.
+    Telegraf,
+}
+
 /// `[log]`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LogConfig {
+    /// Where to.
+    pub to: LogTo,
     /// How much is said.
     pub level: Level,
 }

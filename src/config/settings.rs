@@ -110,6 +110,22 @@ impl Settings {
         }
     }
 
+    /// The number; every key of this kind has a default.
+    pub(crate) fn count(&self, id: Id) -> u32 {
+        match self.value(id) {
+            Some(Value::Count(count)) => count,
+            _ => 0,
+        }
+    }
+
+    /// The texts; none where nobody gave any.
+    pub(crate) fn list(&self, id: Id) -> &[String] {
+        match self.get(id).map(|setting| &setting.value) {
+            Some(Value::List(list)) => list,
+            _ => &[],
+        }
+    }
+
     pub(crate) fn boolean(&self, id: Id) -> bool {
         self.value(id) == Some(Value::Boolean(true))
     }

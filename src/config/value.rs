@@ -40,6 +40,22 @@ pub enum Kind {
         /// Largest.
         max: u8,
     },
+    /// A whole number.
+    Count {
+        /// Smallest.
+        min: u32,
+        /// Largest.
+        max: u32,
+    },
+    /// One text or an array of them; an option that may be repeated.
+    List {
+        /// What one is, for messages: `an address`.
+        what: &'static str,
+        /// The second half of a sentence when the text is wrong.
+        check: fn(&str) -> Result<(), String>,
+        /// Most of them.
+        max: usize,
+    },
 }
 
 /// A checked value.
@@ -51,6 +67,8 @@ pub(crate) enum Value {
     Duration(Duration),
     Boolean(bool),
     Percent(u8),
+    Count(u32),
+    List(Vec<String>),
 }
 
 impl Kind {
@@ -63,12 +81,14 @@ impl Kind {
             Kind::Duration { .. } => "text with a unit such as \"10s\" or \"1h30m\"".into(),
             Kind::Boolean => "true or false".into(),
             Kind::Percent { .. } => "a percentage such as \"10%\"".into(),
+            Kind::Count { min, max } => format!("a whole number from {min} to {max}"),
+            Kind::List { what, .. } => format!("{what} in quotes, or an array of them"),
         }
     }
 
     /// Whether a value of this kind can be shown without a thought: it cannot hold a secret of any use.
     pub(crate) fn is_harmless(&self) -> bool {
-        !matches!(self, Kind::Text { .. })
+        !matches!(self, Kind::Text { .. } | Kind::List { .. })
     }
 
     /// Reads the text of a flag, of a variable or of a TOML string.
@@ -86,6 +106,11 @@ impl Kind {
                 Some(Ok(found)) => Err(format!("is {found}%, must be at most {max}%")),
                 _ => Err(format!("is {}, must be a whole number and a per cent sign, such as \"10%\"", quote(text))),
             },
+            Kind::Count { .. } => match text.parse::<u64>() {
+                Ok(found) => self.read_count(found),
+                Err(_) => Err(format!("is {}, must be {}", quote(text), self.describe())),
+            },
+            Kind::List { .. } => self.read_list(vec![text.to_owned()]),
             Kind::Boolean => match text {
                 "true" => Ok(Value::Boolean(true)),
                 "false" => Ok(Value::Boolean(false)),
@@ -101,6 +126,32 @@ impl Kind {
             Kind::Size { max, .. } if bytes > *max => Err(format!("is {}, must be at most {}", show_size(bytes), show_size(*max))),
             Kind::Size { .. } => Ok(Value::Size(bytes)),
             _ => Err(format!("is an integer, must be {}", self.describe())),
+        }
+    }
+
+    /// Checks a whole number; an error for every kind that is none.
+    pub(crate) fn read_count(&self, found: u64) -> Result<Value, String> {
+        match self {
+            Kind::Count { min, .. } if found < u64::from(*min) => Err(format!("is {found}, must be at least {min}")),
+            Kind::Count { max, .. } if found > u64::from(*max) => Err(format!("is {found}, must be at most {max}")),
+            Kind::Count { max, .. } => Ok(Value::Count(u32::try_from(found).unwrap_or(*max))),
+            _ => self.read_size(found),
+        }
+    }
+
+    /// Checks several texts; an error for every kind that takes only one.
+    pub(crate) fn read_list(&self, found: Vec<String>) -> Result<Value, String> {
+        let Kind::List { what, check, max } = self else { return Err(format!("is an array, must be {}", self.describe())) };
+        match found.len() {
+            0 => Err(format!("is empty, must be {what}")),
+            count if count > *max => Err(format!("has {count} entries, must have at most {max}")),
+            _ => {
+                found.iter().try_for_each(|text| check(text))?;
+                match found.iter().enumerate().find(|(index, text)| found[..*index].contains(text)) {
+                    Some((_, text)) => Err(format!("has {} twice, must have it once", quote(text))),
+                    None => Ok(Value::List(found)),
+                }
+            }
         }
     }
 

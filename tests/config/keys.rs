@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use kinegraf::config::keys::{self, Id, KEYS};
-use kinegraf::config::{Config, Destination, Kind, Level, MissingStream, Ordering, Pack, Timestamp};
+use kinegraf::config::{Config, Destination, Kind, Level, Listen, LogTo, MissingStream, Ordering, Pack, Timestamp};
 use kinegraf::limits;
 use kinegraf::line::format::{Format, TimestampUnit};
 use kinegraf::line::partition_key::PartitionMethod;
@@ -33,6 +33,8 @@ fn every_key_refuses_a_value_of_another_type_and_names_itself() {
             Kind::Boolean => &["1", "\"true\"", "[]", "{}", "1.5", "2026-11-22"],
             Kind::Size { .. } => &["true", "\"\"", "\"big\"", "[]", "{}", "1.5", "-5", "\"1.5MiB\""],
             Kind::Duration { .. } => &["true", "\"\"", "\"4\"", "4", "4.5", "[]", "{}"],
+            Kind::Count { .. } => &["true", "\"many\"", "[]", "{}", "1.5", "-5", "2026-11-22"],
+            Kind::List { .. } => &["true", "4", "4.5", "[]", "[1]", "[\"nowhere\"]", "{}", "2026-11-22"],
             Kind::Text { .. } | Kind::Word(_) => &["true", "4", "4.5", "[]", "{}", "2026-11-22"],
         };
         for value in wrong {
@@ -78,7 +80,13 @@ fn every_range_includes_its_ends_and_nothing_beyond() {
                 assert!(said(max + 1).is_some_and(|said| said.contains("must be at most")), "{}", key.path());
             }
             Kind::Boolean => assert_eq!((first_line_with(key, "true"), first_line_with(key, "false")), (None, None), "{}", key.path()),
-            Kind::Text { .. } => {}
+            Kind::Count { min, max } => {
+                let said = |count: u32| first_line_with(key, &count.to_string());
+                assert_eq!((said(min), said(max)), (None, None), "{}", key.path());
+                assert!(said(max + 1).is_some_and(|said| said.contains("must be at most")), "{}", key.path());
+                assert!(said(min - 1).is_some_and(|said| said.contains("must be at least")), "{}", key.path());
+            }
+            Kind::Text { .. } | Kind::List { .. } => {}
         }
     }
 }
@@ -124,6 +132,10 @@ secret_key = "hunter2hunter2"
 token = "hunter3hunter3"
 profile = "edge"
 shared_credential_file = "/a"
+role_arn = "arn:aws:iam::123456789012:role/edge"
+role_session_name = "gateway-7"
+external_id = "customer:1"
+web_identity_token_file = "/t"
 endpoint_url = "http://10.0.0.1:4567/x"
 data_format = "json"
 format = "string"
@@ -136,7 +148,10 @@ method = "tag"
 key = "host"
 default = "none"
 [input]
-listen = "stdin"
+listen = ["unix:///run/k.sock", "unixgram:///run/k.dgram"]
+clients = 9
+socket_mode = "0666"
+socket_group = "telegraf"
 line_size = 65536
 timestamp = "keep"
 rejected = "/b"
@@ -166,22 +181,35 @@ missing_stream = "exit"
 [network]
 ca_file = "/c"
 allow_plain_http = true
+[credentials]
+imds = "off"
+cache_directory = "/run/k"
 [log]
+to = "journal"
 level = "info"
 "#;
     for key in &KEYS {
         // Two methods in one file cannot be.
-        assert!(key.id == Id::PartitionTemplate || all.contains(&format!("\n{} = ", key.name)), "{}", key.path());
+        assert!(key.id == Id::PartitionTemplate || key.section == "credentials.iot" || all.contains(&format!("\n{} = ", key.name)), "{}", key.path());
     }
     let config = load_file(all).unwrap();
     let Destination { region, stream, url } = config.destination.unwrap();
     assert_eq!((region.as_str(), stream.as_str(), url.as_str()), ("us-gov-west-1", "S_1.x-y", "http://10.0.0.1:4567/x/"));
-    let (id, secret) = config.credentials.keys.unwrap();
+    let (id, secret) = config.credentials.keys.clone().unwrap();
     assert_eq!(
-        (id.as_str(), secret.reveal(), config.credentials.token.unwrap().reveal()),
+        (id.as_str(), secret.reveal(), config.credentials.token.as_ref().unwrap().reveal()),
         ("AKIAIOSFODNN7EXAMPLE", "hunter2hunter2", "hunter3hunter3")
     );
-    assert_eq!((config.credentials.profile.as_deref(), config.credentials.shared_credential_file), (Some("edge"), Some("/a".into())));
+    assert_eq!((config.credentials.profile.as_deref(), &config.credentials.shared_credential_file), (Some("edge"), &Some("/a".into())));
+    let credentials = &config.credentials;
+    assert_eq!(
+        [&credentials.role_arn, &credentials.role_session_name, &credentials.external_id].map(|text| text.as_deref()),
+        [Some("arn:aws:iam::123456789012:role/edge"), Some("gateway-7"), Some("customer:1")]
+    );
+    assert_eq!((&credentials.web_identity_token_file, &credentials.cache_directory), (&Some("/t".into()), &Some("/run/k".into())));
+    assert!(credentials.imds_off && credentials.iot.is_none());
+    assert_eq!(config.input.listen, [Listen::Unix("/run/k.sock".into()), Listen::Unixgram("/run/k.dgram".into())]);
+    assert_eq!((config.input.clients, config.input.socket_mode, config.input.socket_group.as_deref()), (9, 0o666, Some("telegraf")));
     assert!(matches!(config.partition, PartitionMethod::Tag { key, default: Some(default) } if key == "host" && default.as_str() == "none"));
     assert_eq!(config.format, Format::Json(TimestampUnit::from_duration(Duration::from_millis(1))));
     assert_eq!(config.notes.len(), 3, "{:?}", config.notes);
@@ -191,7 +219,46 @@ level = "info"
     assert_eq!((config.delivery.request_size, config.delivery.record_size), (5 << 20, 10 << 20));
     assert_eq!((config.delivery.deadline, config.delivery.shutdown_timeout), (Some(Duration::from_secs(4)), Duration::from_secs(90)));
     assert_eq!((config.delivery.ordering, config.delivery.missing_stream), (Ordering::Strict, MissingStream::Exit));
-    assert_eq!((&config.network.ca_files[0].path, config.log.level), (&PathBuf::from("/c"), Level::Debug));
+    assert_eq!((&config.network.ca_files[0].path, config.log.level, config.log.to), (&PathBuf::from("/c"), Level::Debug, LogTo::Journal));
+}
+
+#[test]
+fn the_iot_credential_provider_is_configured_whole_or_not_at_all() {
+    let whole = "[credentials.iot]\nendpoint = \"c1.credentials.iot.eu-central-1.amazonaws.com\"\nrole_alias = \"edge\"\nthing_name = \"pi-{serial}\"\n\
+                 certificate = \"/c.pem\"\nprivate_key = \"/k.pem\"\nca = \"/ca.pem\"\nstart_jitter = \"5m\"\n";
+    let iot = load_file(&format!("{MINIMAL}{whole}")).unwrap().credentials.iot.unwrap();
+    assert_eq!((iot.url.as_str(), iot.role_alias.as_str()), ("https://c1.credentials.iot.eu-central-1.amazonaws.com/", "edge"));
+    assert_eq!((iot.thing_name.as_deref(), iot.start_jitter), (Some("pi-{serial}"), Duration::from_secs(300)));
+    assert_eq!((iot.certificate, iot.private_key, iot.ca), ("/c.pem".into(), "/k.pem".into(), Some("/ca.pem".into())));
+    for key in ["endpoint", "role_alias", "certificate", "private_key"] {
+        let part: String = whole.split_inclusive('\n').filter(|line| !line.starts_with(key)).collect();
+        let said = load_file(&format!("{MINIMAL}{part}")).unwrap_err().to_string();
+        assert!(said.contains(&format!("is given without credentials.iot.{key}")), "{said}");
+    }
+    let said = load_file(&format!("{MINIMAL}[credentials.iot]\nendpoint = \"http://h/\"\n")).unwrap_err().to_string();
+    assert!(said.contains("is plain http"), "{said}");
+}
+
+#[test]
+fn a_wrong_address_to_listen_on_is_told_with_the_right_one() {
+    for (text, words) in [
+        ("/run/k.sock", "did you mean \"unix:///run/k.sock\"?"),
+        ("unx:///run/k.sock", "did you mean \"unix://\"?"),
+        ("unix://k.sock", "absolute path"),
+        ("unix:///run/", "absolute path"),
+        ("tcp://:8094", "must be stdin, unix:///PATH or unixgram:///PATH"),
+    ] {
+        let said = load_file(&format!("{MINIMAL}[input]\nlisten = \"{text}\"\n")).unwrap_err().to_string();
+        assert!(said.contains(words), "{said}");
+    }
+    let said = load_file(&format!("{MINIMAL}[input]\nlisten = [\"stdin\", \"stdin\"]\n")).unwrap_err().to_string();
+    assert!(said.contains("twice"), "{said}");
+    for mode in ["660", "0660", "0o660"] {
+        assert_eq!(load_file(&format!("{MINIMAL}[input]\nsocket_mode = \"{mode}\"\n")).unwrap().input.socket_mode, 0o660);
+    }
+    for mode in ["rw", "0888", "01777", "66", "-660"] {
+        assert!(load_file(&format!("{MINIMAL}[input]\nsocket_mode = \"{mode}\"\n")).is_err(), "{mode}");
+    }
 }
 
 #[test]

@@ -41,7 +41,6 @@ const FILTERS: [&str; 20] = [
 const AGENT: [&str; 4] = ["alias", "log_level", "labels", "precision"];
 const AGENT_PREFIXES: [&str; 5] = ["metric_", "flush_", "startup_", "buffer_", "influx_"];
 
-const ROLE: &str = "assuming a role is not built in this version, so name a profile or the keys of a user who may write to the stream";
 const SERIALIZER: &str = "it is of a data_format that kinegraf does not write, so leave it out or keep Telegraf's own output";
 const JSON: &str = "kinegraf writes JSON without it, so leave it out or keep Telegraf's own output";
 
@@ -69,7 +68,6 @@ const OF_SERIALIZERS_PREFIXES: [&str; 7] = ["carbon2_", "cloudevents_", "csv_", 
 /// The class of an option that is no key of ours.
 pub(crate) fn class(name: &str) -> Option<Class> {
     match name {
-        "role_arn" | "role_session_name" | "external_id" | "web_identity_token_file" => Some(Class::Refused(ROLE)),
         "json_timestamp_format" | "json_transformation" | "json_nested_fields_include" | "json_nested_fields_exclude" => Some(Class::Refused(JSON)),
         name if OF_SERIALIZERS.contains(&name) || OF_SERIALIZERS_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) => {
             Some(Class::Refused(SERIALIZER))
