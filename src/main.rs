@@ -52,7 +52,7 @@ fn run(options: &Options, clock: Clock) -> ExitCode {
     let hold = if config.delivery.deadline.is_some() { Hold::ToTheEnd } else { Hold::Until(HELD_BACK) };
     let log = Log::stderr(config.log.level, hold);
     config.notes.iter().for_each(|note| log.warn(format_args!("{note}")));
-    let output = match output(&config, environment.clone(), clock) {
+    let output = match output(&config, environment.clone(), clock, &log) {
         Ok(output) => output,
         Err(error) => return fail(ending::CONFIG, &error),
     };
@@ -128,10 +128,10 @@ fn drain(options: DrainOptions<'_>, config: &Config, environment: &Environment, 
     drain::run(&drain, options, &mut std::io::stdout())
 }
 
-fn output(config: &Config, environment: Environment, clock: Clock) -> Result<Output, String> {
+fn output(config: &Config, environment: Environment, clock: Clock, log: &Log) -> Result<Output, String> {
     match &config.destination {
         Some(destination) if !config.dry_run => {
-            let sender = Sender::new(config, destination.clone(), environment, clock).map_err(|error| error.to_string())?;
+            let sender = Sender::new(config, destination.clone(), environment, clock, log.clone()).map_err(|error| error.to_string())?;
             Ok(Output::Kinesis(Box::new(sender)))
         }
         _ => Ok(Output::DryRun(Box::new(std::io::stdout()))),
