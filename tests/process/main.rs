@@ -21,6 +21,8 @@ mod limits;
 mod nasty;
 mod refusals;
 mod signals;
+mod sockets;
+mod sockets_common;
 mod spool_backlog;
 mod spool_common;
 mod spool_disk;
