@@ -76,16 +76,10 @@ fn ship(lines: &str, url: &str) -> Result<Summary, Box<dyn Error>> {
     let files = Files { read: &|path| fs::read(path), list: &|_| Ok(Vec::new()) };
     let config = config::load(&options, &environment, files)?;
     let destination = config.destination.clone().ok_or("a destination was given")?;
-    let sender = Sender::new(&config, destination, environment, clock)?;
+    let log = Log::stderr(config.log.level, Hold::No);
+    let sender = Sender::new(&config, destination, environment, clock, log.clone())?;
     let input = Input { reader: Box::new(Cursor::new(lines.to_owned().into_bytes())), kind: InputKind::RegularFile };
-    let run = Run {
-        clock,
-        log: Log::stderr(config.log.level, Hold::No),
-        signals: Signals::none()?,
-        status: false,
-        disks: Disks::in_memory(&config),
-        backlog: None,
-    };
+    let run = Run { clock, log, signals: Signals::none()?, status: false, disks: Disks::in_memory(&config), backlog: None };
     Ok(daemon::run(&config, input, Output::Kinesis(Box::new(sender)), run)?)
 }
 

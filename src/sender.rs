@@ -1,7 +1,7 @@
 //! One request from batch to answer: body, credentials, signature, HTTP, and what the answer means. Keeps nothing between requests but buffers, the
 //! connection and the credentials; retries nothing but a kept connection that turned out dead (`aws::http`).
 
-use crate::aws::credentials::Chain;
+use crate::aws::credentials::{Chain, ChainOptions};
 use crate::aws::http::{Http, HttpCounts, HttpOptions, HttpSetupError};
 use crate::aws::signer::{PayloadHash, Signable, sign};
 use crate::config::{Config, Destination, Environment};
@@ -10,6 +10,8 @@ use crate::kinesis::classify::classify;
 use crate::kinesis::outcome::{Class, Failure, Reply};
 use crate::kinesis::put_records::{body_size_max, read_outcomes, write_body};
 use crate::limits::{MESSAGE_SIZE_MAX, REPLY_SIZE_MAX};
+use crate::log::Log;
+use crate::random::Random;
 use crate::time::{Clock, Now};
 
 const HEADERS: [(&str, &str); 2] = [("content-type", "application/x-amz-json-1.1"), ("x-amz-target", "Kinesis_20131202.PutRecords")];
@@ -26,9 +28,13 @@ pub struct Sender {
 
 impl Sender {
     /// Reads CA files; opens no connection and looks for no credentials yet.
-    pub fn new(config: &Config, destination: Destination, environment: Environment, clock: Clock) -> Result<Sender, HttpSetupError> {
-        let http = Http::new(&HttpOptions { ca_files: config.network.ca_files.clone(), ..HttpOptions::new(clock) })?;
-        let chain = Chain::new(&config.credentials, environment);
+    pub fn new(config: &Config, destination: Destination, environment: Environment, clock: Clock, log: Log) -> Result<Sender, HttpSetupError> {
+        let options = HttpOptions { ca_files: config.network.ca_files.clone(), ..HttpOptions::new(clock) };
+        let http = Http::new(&options)?;
+        let region = destination.region.clone();
+        let now = clock.now();
+        let random = Random::from_system(now.wall.as_nanos() as u64 ^ u64::from(std::process::id()));
+        let chain = Chain::new(ChainOptions { config: config.credentials.clone(), environment, region, http: options, log }, random);
         // Both are reserved for the worst and never move: what no request reaches is never touched, and costs no memory.
         let (body, reply) = (Vec::with_capacity(body_size_max(config.delivery.request_size)), Vec::with_capacity(REPLY_SIZE_MAX + 1));
         Ok(Sender { destination, http, chain, body, reply })

@@ -7,11 +7,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
-use kinegraf::aws::credentials::{Chain, CredentialsError};
+use kinegraf::aws::credentials::{Chain, ChainOptions, CredentialsError};
+use kinegraf::aws::http::HttpOptions;
 use kinegraf::config::environment::Environment;
-use kinegraf::config::{CredentialsConfig, Secret};
+use kinegraf::config::{CredentialsConfig, Level, Secret};
 use kinegraf::kinesis::outcome::Class;
-use kinegraf::time::Now;
+use kinegraf::log::{Hold, Log};
+use kinegraf::random::Random;
+use kinegraf::time::{Clock, Now};
 
 const NOW: Now = Now { mono: Duration::ZERO, wall: Duration::from_secs(1_800_000_000) };
 
@@ -43,7 +46,11 @@ impl Drop for Home {
 }
 
 fn chain(config: &CredentialsConfig, variables: &[(&str, &str)]) -> Chain {
-    Chain::new(config, Environment::from_pairs(variables))
+    let (clock, config) = (Clock::new(), CredentialsConfig { imds_off: true, ..config.clone() });
+    let http = HttpOptions::new(clock);
+    let log = Log::new(Level::Error, Hold::No, Box::new(std::io::sink()));
+    let options = ChainOptions { config, environment: Environment::from_pairs(variables), region: "eu-central-1".into(), http, log };
+    Chain::new(options, Random::from_seed(1))
 }
 
 /// Id, secret, token and source.

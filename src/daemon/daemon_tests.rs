@@ -75,7 +75,7 @@ fn somebody_who_ends_a_run_that_he_typed_into_waits_the_shutdown_timeout_and_no_
         let config = config(&["--stream", "s", "--region", "r", "--endpoint-url", closed, "--deadline", deadline, "--shutdown-timeout", "300ms"]);
         let run_options = quiet();
         run_options.signals.interrupted();
-        let sender = Sender::new(&config, config.destination.clone().unwrap(), environment(), run_options.clock).unwrap();
+        let sender = Sender::new(&config, config.destination.clone().unwrap(), environment(), run_options.clock, run_options.log.clone()).unwrap();
         let input = Input { reader: Box::new(reader), kind: InputKind::Terminal };
         let summary = ends(move || run(&config, input, Output::Kinesis(Box::new(sender)), run_options));
         assert!(summary.time < Duration::from_secs(1), "{:?}", summary.time);

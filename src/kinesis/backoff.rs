@@ -82,6 +82,7 @@ fn scale(class: Class) -> Scale {
         Class::Unreachable => UNREACHABLE,
         Class::Throttled => THROTTLED,
         Class::Broken | Class::TimedOut | Class::Unknown | Class::Unavailable => SERVER,
+        Class::CredentialsUnavailable => THROTTLED,
         Class::Signature | Class::Credentials | Class::NoCredentials | Class::Denied | Class::StreamMissing | Class::Misconfigured => REFUSED,
         Class::Invalid | Class::TooLarge => REFUSED,
     }

@@ -52,6 +52,8 @@ pub enum Class {
     Credentials,
     /// No source gave credentials; nothing was sent.
     NoCredentials,
+    /// A source of credentials does not answer, or answers that it cannot now; nothing was sent.
+    CredentialsUnavailable,
     /// Valid credentials without the right to do this, the KMS key included.
     Denied,
     /// The stream does not exist in this region and account.
@@ -67,7 +69,7 @@ pub enum Class {
 impl Class {
     /// Whether nothing of the request can have arrived.
     pub fn never_left(self) -> bool {
-        matches!(self, Class::Unreachable | Class::NoCredentials)
+        matches!(self, Class::Unreachable | Class::NoCredentials | Class::CredentialsUnavailable)
     }
 
     /// Whether only a person can mend it: the stream is missing, access is refused, or the configuration is wrong.

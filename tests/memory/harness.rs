@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use kinegraf::config::{Config, Destination, Environment, Pack};
+use kinegraf::config::{Config, Destination, Environment, Level, Pack};
 use kinegraf::daemon;
 use kinegraf::daemon::disks::{AnyDisk, Disks};
 use kinegraf::input::intake::Intake;
 use kinegraf::kinesis::batch::Batch;
 use kinegraf::kinesis::outcome::{Outcome, Reply};
 use kinegraf::limits::READ_SIZE;
+use kinegraf::log::{Hold, Log};
 use kinegraf::pipeline::{Pipeline, Step};
 use kinegraf::sender::Sender;
 
@@ -39,7 +40,8 @@ pub(crate) fn sender(config: &Config, server: &Server) -> Sender {
         config.network.ca_files.push(kinegraf::config::CaFile { path: server.ca_file().to_owned(), named_by: "a test".into() });
     }
     let destination = config.destination.clone().expect("config() gives one");
-    Sender::new(&config, destination, Environment::from_pairs(&keys), Clock::new()).expect("a good CA file")
+    let log = Log::new(Level::Error, Hold::No, Box::new(std::io::sink()));
+    Sender::new(&config, destination, Environment::from_pairs(&keys), Clock::new(), log).expect("a good CA file")
 }
 
 impl Way {

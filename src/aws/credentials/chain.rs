@@ -1,14 +1,23 @@
-//! The order of the sources, first that is configured wins: explicit keys, a profile that was named, the environment, the default profile of the shared files.
+//! The order of the sources, first that is configured wins:
 //!
-//! A source to come gets a line in [`ORDER`] and a file. A source that is configured but broken ends the chain: going on would use keys that nobody meant.
-
-use std::time::UNIX_EPOCH;
+//! | | |
+//! |---|---|
+//! | `role_arn` and `web_identity_token_file` | the role, by the token |
+//! | `role_arn` | the role, by what the rest finds |
+//! | `[credentials.iot]` | the AWS IoT credential provider; nothing else is looked at |
+//! | [`ORDER`] | explicit keys · a profile that was named · the environment's keys · its web identity · the default profile · container · EC2 |
+//!
+//! A source that is configured but broken ends the chain: going on would use keys that nobody meant.
 
 use aws_credential_types::Credentials;
 
-use super::{Context, CredentialsError, Loaded, environment, explicit, profile};
+use super::assume_role::{self, Role};
+use super::{Context, CredentialsError, Found, Loaded, container, environment, explicit, imds, iot, profile, web_identity};
+use crate::aws::http::HttpOptions;
 use crate::config::CredentialsConfig;
 use crate::config::environment::Environment;
+use crate::log::Log;
+use crate::random::Random;
 use crate::time::Now;
 
 #[derive(Clone, Copy, Debug)]
@@ -16,10 +25,21 @@ enum Source {
     Explicit,
     NamedProfile,
     Environment,
+    EnvironmentWebIdentity,
     DefaultProfile,
+    Container,
+    Imds,
 }
 
-const ORDER: [Source; 4] = [Source::Explicit, Source::NamedProfile, Source::Environment, Source::DefaultProfile];
+const ORDER: [Source; 7] = [
+    Source::Explicit,
+    Source::NamedProfile,
+    Source::Environment,
+    Source::EnvironmentWebIdentity,
+    Source::DefaultProfile,
+    Source::Container,
+    Source::Imds,
+];
 
 impl Source {
     fn name(self) -> &'static str {
@@ -27,16 +47,22 @@ impl Source {
             Source::Explicit => "explicit keys",
             Source::NamedProfile => "profile",
             Source::Environment => "environment",
+            Source::EnvironmentWebIdentity => "environment's web identity",
             Source::DefaultProfile => "default profile",
+            Source::Container => "container endpoint",
+            Source::Imds => "EC2 instance metadata",
         }
     }
 
-    fn load(self, context: &Context<'_>) -> Result<Loaded, CredentialsError> {
+    fn load(self, context: &mut Context<'_>) -> Result<Loaded, CredentialsError> {
         match self {
             Source::Explicit => explicit::load(context),
             Source::NamedProfile => profile::load_named(context),
             Source::Environment => environment::load(context),
+            Source::EnvironmentWebIdentity => web_identity::load_environment(context),
             Source::DefaultProfile => profile::load_default(context),
+            Source::Container => container::load(context),
+            Source::Imds => imds::load(context),
         }
     }
 }
@@ -50,43 +76,60 @@ pub struct PassedOver {
     pub why: String,
 }
 
+/// What the chain looks for, and with what.
+#[derive(Clone, Debug)]
+pub struct ChainOptions {
+    /// What was configured.
+    pub config: CredentialsConfig,
+    /// The process's variables.
+    pub environment: Environment,
+    /// The stream's region.
+    pub region: String,
+    /// How services of AWS are reached.
+    pub http: HttpOptions,
+    /// Takes what was passed over, and why.
+    pub log: Log,
+}
+
 /// Finds credentials and keeps them until they expire or are refreshed.
-#[derive(Debug)]
 pub struct Chain {
-    config: CredentialsConfig,
-    environment: Environment,
-    current: Option<(Source, Credentials)>,
+    options: ChainOptions,
+    random: Random,
+    current: Option<Current>,
     passed_over: Vec<PassedOver>,
+}
+
+/// What was found last.
+struct Current {
+    source: &'static str,
+    found: Found,
 }
 
 impl Chain {
     /// Looks nothing up yet.
-    pub fn new(config: &CredentialsConfig, environment: Environment) -> Chain {
-        Chain { config: config.clone(), environment, current: None, passed_over: Vec::new() }
+    pub fn new(options: ChainOptions, random: Random) -> Chain {
+        Chain { options, random, current: None, passed_over: Vec::new() }
     }
 
     /// The credentials that were found last, or found now. `now.wall` is the service's time, as far as it is known.
     pub fn credentials(&mut self, now: Now) -> Result<&Credentials, CredentialsError> {
-        let expired = |credentials: &Credentials| {
-            let expiry = credentials.expiry().and_then(|expiry| expiry.duration_since(UNIX_EPOCH).ok());
-            expiry.is_some_and(|expiry| now.wall >= expiry)
-        };
-        if self.current.as_ref().is_none_or(|(_, credentials)| expired(credentials)) {
-            self.current = Some(self.find()?);
+        let usable = |current: &Current| current.found.expires.is_none_or(|expires| !expires.passed(now));
+        if !self.current.as_ref().is_some_and(usable) {
+            self.current = Some(self.find(now)?);
         }
         self.found()
     }
 
     /// Looks again, since the service refused what was found or files may have changed. When that fails, the old ones are kept for the next call of
     /// [`Chain::credentials`].
-    pub fn refresh(&mut self, _now: Now) -> Result<&Credentials, CredentialsError> {
-        self.current = Some(self.find()?);
+    pub fn refresh(&mut self, now: Now) -> Result<&Credentials, CredentialsError> {
+        self.current = Some(self.find(now)?);
         self.found()
     }
 
     /// Which source the current credentials are from.
     pub fn source(&self) -> Option<&'static str> {
-        self.current.as_ref().map(|(source, _)| source.name())
+        self.current.as_ref().map(|current| current.source)
     }
 
     /// The sources before it, at the last look, with the reason of each.
@@ -95,18 +138,47 @@ impl Chain {
     }
 
     fn found(&self) -> Result<&Credentials, CredentialsError> {
-        self.current.as_ref().map(|(_, credentials)| credentials).ok_or_else(|| CredentialsError::not_found(&self.passed_over))
+        self.current.as_ref().map(|current| &current.found.credentials).ok_or_else(|| CredentialsError::not_found(&self.passed_over))
     }
 
-    fn find(&mut self) -> Result<(Source, Credentials), CredentialsError> {
+    fn find(&mut self, now: Now) -> Result<Current, CredentialsError> {
         self.passed_over.clear();
-        let context = Context { config: &self.config, environment: &self.environment };
-        for source in ORDER {
-            match source.load(&context)? {
-                Loaded::Found(credentials) => return Ok((source, credentials)),
-                Loaded::PassedOver(why) => self.passed_over.push(PassedOver { name: source.name(), why }),
+        let ChainOptions { config, environment, region, http, log } = &self.options;
+        let mut context = Context { config, environment, region, http, log, random: &mut self.random, now };
+        let Some(arn) = &config.role_arn else { return base(&mut context, &mut self.passed_over) };
+        let role = Role { arn: arn.clone(), session_name: config.role_session_name.clone(), external_id: config.external_id.clone(), duration: None };
+        if let Some(file) = &config.web_identity_token_file {
+            let found = web_identity::exchange(&mut context, &role, file)?;
+            return Ok(Current { source: "web identity", found });
+        }
+        let source = base(&mut context, &mut self.passed_over)?;
+        let found = assume_role::assume(&mut context, &source.found.credentials, &role)?;
+        Ok(Current { source: "assumed role", found })
+    }
+}
+
+/// What holds without a role.
+fn base(context: &mut Context<'_>, passed_over: &mut Vec<PassedOver>) -> Result<Current, CredentialsError> {
+    if let Some(config) = &context.config.iot {
+        return Ok(Current { source: "AWS IoT", found: iot::load(context, config)? });
+    }
+    for source in ORDER {
+        match source.load(context)? {
+            Loaded::Found(found) => {
+                context.log.debug(format_args!("credentials: found by {}", source.name()));
+                return Ok(Current { source: source.name(), found });
+            }
+            Loaded::PassedOver(why) => {
+                context.log.debug(format_args!("credentials: {} passed over: {why}", source.name()));
+                passed_over.push(PassedOver { name: source.name(), why });
             }
         }
-        Err(CredentialsError::not_found(&self.passed_over))
+    }
+    Err(CredentialsError::not_found(passed_over))
+}
+
+impl std::fmt::Debug for Chain {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Chain").field("source", &self.source()).finish_non_exhaustive()
     }
 }

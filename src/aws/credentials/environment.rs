@@ -1,8 +1,8 @@
 //! `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`; as older SDKs do, also `SECRET_ACCESS_KEY` and `AWS_SECURITY_TOKEN`.
 
-use super::{Context, CredentialsError, Loaded, StaticKeys};
+use super::{Context, CredentialsError, Found, Loaded, StaticKeys};
 
-pub(super) fn load(context: &Context<'_>) -> Result<Loaded, CredentialsError> {
+pub(super) fn load(context: &mut Context<'_>) -> Result<Loaded, CredentialsError> {
     let get = |name: &str| context.environment.get(name).filter(|value| !value.trim().is_empty());
     let id = get("AWS_ACCESS_KEY_ID");
     // The old name counts only beside an id: by itself it may be anybody's.
@@ -10,5 +10,5 @@ pub(super) fn load(context: &Context<'_>) -> Result<Loaded, CredentialsError> {
     let token = get("AWS_SESSION_TOKEN").or_else(|| get("AWS_SECURITY_TOKEN"));
     let keys = StaticKeys { place: "environment", names: ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), id, secret, token };
     let found = keys.complete("environment")?;
-    Ok(found.map_or_else(|| Loaded::PassedOver("AWS_ACCESS_KEY_ID is not set".into()), Loaded::Found))
+    Ok(found.map_or_else(|| Loaded::PassedOver("AWS_ACCESS_KEY_ID is not set".into()), |keys| Loaded::Found(Found::keys(keys))))
 }

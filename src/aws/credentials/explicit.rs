@@ -1,8 +1,8 @@
 //! Keys written in the configuration: `access_key`, `secret_key`, `token`.
 
-use super::{Context, CredentialsError, Loaded, StaticKeys};
+use super::{Context, CredentialsError, Found, Loaded, StaticKeys};
 
-pub(super) fn load(context: &Context<'_>) -> Result<Loaded, CredentialsError> {
+pub(super) fn load(context: &mut Context<'_>) -> Result<Loaded, CredentialsError> {
     let Some((id, secret)) = &context.config.keys else { return Ok(Loaded::PassedOver("access_key and secret_key are not set".into())) };
     let keys = StaticKeys {
         place: "configuration",
@@ -12,5 +12,5 @@ pub(super) fn load(context: &Context<'_>) -> Result<Loaded, CredentialsError> {
         token: context.config.token.as_ref().map(|token| token.reveal().to_owned()),
     };
     let found = keys.complete("configuration")?;
-    Ok(found.map_or_else(|| Loaded::PassedOver("access_key and secret_key are blank".into()), Loaded::Found))
+    Ok(found.map_or_else(|| Loaded::PassedOver("access_key and secret_key are blank".into()), |keys| Loaded::Found(Found::keys(keys))))
 }

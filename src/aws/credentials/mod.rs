@@ -2,67 +2,140 @@
 //!
 //! Nothing here shows a secret: not an error, not `Debug`. Files are read when credentials are asked for the first time and at each refresh, never in between.
 
+mod assume_role;
 mod chain;
+mod container;
 mod environment;
+mod expiry;
 mod explicit;
+mod imds;
+mod iot;
 mod profile;
 mod shared_file;
+mod web_identity;
 
 use std::fmt;
+use std::time::Duration;
 
 use aws_credential_types::Credentials;
 
-pub use chain::{Chain, PassedOver};
+pub use chain::{Chain, ChainOptions, PassedOver};
 
+use crate::aws::http::{Http, HttpError, HttpOptions};
 use crate::aws::message;
 use crate::config::CredentialsConfig;
 use crate::config::environment::Environment;
 use crate::kinesis::outcome::{Class, Failure};
 use crate::limits::MESSAGE_SIZE_MAX;
+use crate::log::Log;
+use crate::random::Random;
+use crate::time::{Deadline, Now};
 
-/// What a provider may look at.
+/// What a provider may look at and use.
 struct Context<'a> {
     config: &'a CredentialsConfig,
     environment: &'a Environment,
+    /// The stream's region, whose STS is asked.
+    region: &'a str,
+    /// How services of AWS are reached: CA files, proxy, clocks. Metadata services never go through a proxy.
+    http: &'a HttpOptions,
+    log: &'a Log,
+    random: &'a mut Random,
+    /// `wall` is the service's time, as far as it is known.
+    now: Now,
+}
+
+impl Context<'_> {
+    /// A client for one refresh: nothing of it is kept, since the next is an hour away.
+    fn client(&self, options: &HttpOptions) -> Result<Http, CredentialsError> {
+        Http::new(options).map_err(|error| CredentialsError::broken(error.to_string()))
+    }
 }
 
 /// What a provider found.
 enum Loaded {
-    Found(Credentials),
+    Found(Found),
     /// It is not configured, in words that complete "environment: …".
     PassedOver(String),
+}
+
+/// Credentials, and how long they may be used.
+struct Found {
+    credentials: Credentials,
+    /// When they expire; none for keys of a user.
+    expires: Option<Deadline>,
+    /// They are used beyond that while no newer ones can be had: those of EC2 and of containers, which AWS keeps valid then.
+    outlive: bool,
+    /// They cost a call, which the next process may be spared.
+    cacheable: bool,
+}
+
+impl Found {
+    /// Keys that do not expire and cost nothing to read.
+    fn keys(credentials: Credentials) -> Found {
+        Found { credentials, expires: None, outlive: false, cacheable: false }
+    }
 }
 
 /// Why there are no credentials. Never holds a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CredentialsError {
     text: String,
-    not_found: bool,
+    code: String,
+    class: Class,
+    status: Option<u16>,
+    /// No provider is asked again before this has passed.
+    retry_after: Option<Duration>,
+    /// The `Date` of the answer that refused.
+    date: Option<Duration>,
 }
 
 impl CredentialsError {
     /// A provider is configured and cannot give any: the chain ends here, since going on would use keys that nobody meant.
     fn broken(text: impl Into<String>) -> CredentialsError {
-        CredentialsError { text: text.into(), not_found: false }
+        CredentialsError::of(Class::NoCredentials, "credentials_broken", text)
+    }
+
+    /// A provider does not answer, or says that it cannot now. Tried again.
+    fn unavailable(code: &str, text: impl Into<String>) -> CredentialsError {
+        CredentialsError::of(Class::CredentialsUnavailable, code, text)
     }
 
     fn not_found(passed_over: &[PassedOver]) -> CredentialsError {
         let steps: Vec<String> = passed_over.iter().map(|step| format!("{}: {}", step.name, step.why)).collect();
-        CredentialsError { text: format!("no AWS credentials found ({})", steps.join("; ")), not_found: true }
+        CredentialsError::of(Class::NoCredentials, NOT_FOUND, format!("no AWS credentials found ({})", steps.join("; ")))
+    }
+
+    fn of(class: Class, code: &str, text: impl Into<String>) -> CredentialsError {
+        CredentialsError { text: text.into(), code: code.to_owned(), class, status: None, retry_after: None, date: None }
+    }
+
+    /// `who` could not be asked.
+    fn unreachable(who: &str, error: &HttpError) -> CredentialsError {
+        CredentialsError::unavailable(error.code, format!("{who}: {}", error.text))
+    }
+
+    /// `who` answered, and refused; `failure` is what that answer means.
+    fn refused(who: &str, failure: Failure) -> CredentialsError {
+        // Only a refusal is one that a person can mend; whatever else went wrong is tried again.
+        let class = if failure.class.is_refusal() { failure.class } else { Class::CredentialsUnavailable };
+        let text = format!("{who}: {}", failure.message);
+        CredentialsError { text, code: failure.code, class, status: failure.status, retry_after: failure.retry_after, date: failure.date }
     }
 
     /// Whether every provider was passed over, as opposed to one that is broken.
     pub fn is_not_found(&self) -> bool {
-        self.not_found
+        self.code == NOT_FOUND
     }
 
     /// What it means for a request that was to be signed.
     pub fn to_failure(&self) -> Failure {
-        let code = if self.not_found { "credentials_not_found" } else { "credentials_broken" };
         let message = message::fit(&self.text, MESSAGE_SIZE_MAX);
-        Failure { class: Class::NoCredentials, status: None, code: code.to_owned(), message, retry_after: None, date: None }
+        Failure { class: self.class, status: self.status, code: self.code.clone(), message, retry_after: self.retry_after, date: self.date }
     }
 }
+
+const NOT_FOUND: &str = "credentials_not_found";
 
 impl fmt::Display for CredentialsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

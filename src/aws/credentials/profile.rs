@@ -7,7 +7,7 @@ use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use super::shared_file::{Kind, Profile, read_profile};
-use super::{Context, CredentialsError, Loaded, StaticKeys};
+use super::{Context, CredentialsError, Found, Loaded, StaticKeys};
 use crate::aws::message;
 use crate::limits::FILE_SIZE_MAX;
 
@@ -27,7 +27,7 @@ const LATER: [&str; 9] = [
 const NAME_SHOWN_MAX: usize = 100;
 
 /// The profile that a flag or the configuration names.
-pub(super) fn load_named(context: &Context<'_>) -> Result<Loaded, CredentialsError> {
+pub(super) fn load_named(context: &mut Context<'_>) -> Result<Loaded, CredentialsError> {
     match &context.config.profile {
         Some(name) if !name.trim().is_empty() => load(context, name.trim(), Some("profile")),
         _ => Ok(Loaded::PassedOver("profile is not set".into())),
@@ -35,7 +35,7 @@ pub(super) fn load_named(context: &Context<'_>) -> Result<Loaded, CredentialsErr
 }
 
 /// The profile that `AWS_PROFILE` names, or `default`.
-pub(super) fn load_default(context: &Context<'_>) -> Result<Loaded, CredentialsError> {
+pub(super) fn load_default(context: &mut Context<'_>) -> Result<Loaded, CredentialsError> {
     match context.environment.get("AWS_PROFILE") {
         Some(name) if !name.trim().is_empty() => load(context, name.trim(), Some("AWS_PROFILE")),
         _ => load(context, "default", None),
@@ -96,7 +96,7 @@ fn keys_of(mut profile: Profile, shown: &str, named_by: Option<&str>) -> Result<
         token: profile.remove("aws_session_token").or_else(|| profile.remove("aws_security_token")),
     };
     match (keys.complete("profile")?, unsupported, named_by) {
-        (Some(credentials), _, _) => Ok(Loaded::Found(credentials)),
+        (Some(credentials), _, _) => Ok(Loaded::Found(Found::keys(credentials))),
         (None, Some(key), _) => Err(later(key)),
         (None, None, Some(_)) => Err(CredentialsError::broken(format!("{place} has neither aws_access_key_id nor aws_secret_access_key"))),
         (None, None, None) => Ok(Loaded::PassedOver("has neither aws_access_key_id nor aws_secret_access_key".into())),

@@ -92,6 +92,17 @@ impl HttpOptions {
     }
 }
 
+/// How a request is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Without a body.
+    Get,
+    /// With a body.
+    Put,
+    /// With a body.
+    Post,
+}
+
 /// What of an answer's head matters; its body is in the caller's buffer. Texts are at most 200 bytes of ASCII.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
@@ -136,6 +147,14 @@ impl Answer {
     }
 }
 
+/// One request, maybe sent twice.
+struct Call<'a> {
+    method: Method,
+    uri: &'a Uri,
+    headers: &'a [(&'a str, &'a str)],
+    body: &'a [u8],
+}
+
 /// The client. Cheap to keep, not to be shared: one request at a time.
 pub struct Http {
     direct: Agent,
@@ -171,8 +190,13 @@ impl Http {
         Ok(Http { direct, proxied, counts, names, reply_size_max: options.reply_size_max })
     }
 
-    /// Sends `body` with `headers` (`host` among them, as it was signed) and reads the answer over `reply`, whose capacity is kept.
+    /// Posts `body` with `headers` (`host` among them, as it was signed) and reads the answer over `reply`, whose capacity is kept.
     pub fn post(&mut self, url: &str, headers: &[(&str, &str)], body: &[u8], reply: &mut Vec<u8>) -> Result<Answer, HttpError> {
+        self.request(Method::Post, url, headers, body, reply)
+    }
+
+    /// Any request; the body of a GET is not sent.
+    pub fn request(&mut self, method: Method, url: &str, headers: &[(&str, &str)], body: &[u8], reply: &mut Vec<u8>) -> Result<Answer, HttpError> {
         let invalid = || HttpError::new(HttpErrorKind::Unsendable, "invalid_url", "not an absolute http or https URL");
         let uri: Uri = url.parse().map_err(|_| invalid())?;
         if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none_or(str::is_empty) {
@@ -180,7 +204,8 @@ impl Http {
         }
         let agent = self.agent_for(&uri)?;
         let (connects, answered) = (self.counts().connects, self.answered(&uri));
-        let first = self.attempt(agent, &uri, headers, body, reply);
+        let call = Call { method, uri: &uri, headers, body };
+        let first = self.attempt(agent, &call, reply);
         let Err(mut error) = first else { return first };
         self.names.forget_all();
         let unconnected = matches!(error.kind, HttpErrorKind::Resolve | HttpErrorKind::Connect | HttpErrorKind::Tls(_) | HttpErrorKind::Unsendable);
@@ -190,7 +215,7 @@ impl Http {
         }
         // ureq has let go of the dead one and keeps no other: this one is fresh.
         add(&self.counts.reused_retries, 1);
-        self.attempt(agent, &uri, headers, body, reply)
+        self.attempt(agent, &call, reply)
     }
 
     /// What the network has cost so far.
@@ -219,13 +244,14 @@ impl Http {
         counter.load(Ordering::Relaxed)
     }
 
-    fn attempt(&self, agent: &Agent, uri: &Uri, headers: &[(&str, &str)], body: &[u8], reply: &mut Vec<u8>) -> Result<Answer, HttpError> {
+    fn attempt(&self, agent: &Agent, call: &Call<'_>, reply: &mut Vec<u8>) -> Result<Answer, HttpError> {
         reply.clear();
-        let mut request = agent.post(uri);
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let (head, mut answer_body) = request.send(body).map_err(HttpError::from_ureq)?.into_parts();
+        let sent = match call.method {
+            Method::Get => call.headers.iter().fold(agent.get(call.uri), |request, (name, value)| request.header(*name, *value)).call(),
+            Method::Put => call.headers.iter().fold(agent.put(call.uri), |request, (name, value)| request.header(*name, *value)).send(call.body),
+            Method::Post => call.headers.iter().fold(agent.post(call.uri), |request, (name, value)| request.header(*name, *value)).send(call.body),
+        };
+        let (head, mut answer_body) = sent.map_err(HttpError::from_ureq)?.into_parts();
         let answer = Answer::of(head.status.as_u16(), &head.headers);
         let too_large = || {
             let text = format!("the answer (status {}) has more than {} bytes", answer.status, self.reply_size_max);

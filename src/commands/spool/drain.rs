@@ -151,7 +151,7 @@ impl Drain<'_> {
     }
 
     fn deliver(&self, config: &Config, destination: Destination, disks: Disks, backlog: Backlog) -> Result<Summary, Failure> {
-        let sender = Sender::new(config, destination, self.environment.clone(), self.clock);
+        let sender = Sender::new(config, destination, self.environment.clone(), self.clock, self.log.clone());
         let sender = sender.map_err(|error| Failure { code: ending::CONFIG, reason: error.to_string() })?;
         let input = Input { reader: Box::new(io::empty()), kind: InputKind::RegularFile };
         let cannot_start = |error: io::Error| Failure::io(format!("the run could not start: {error}"));
