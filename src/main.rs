@@ -10,10 +10,11 @@ use kinegraf::commands::migrate;
 use kinegraf::commands::spool::drain::{self, Drain, DrainOptions};
 use kinegraf::commands::spool::export::{self, ExportOptions};
 use kinegraf::commands::spool::{Failure, list};
-use kinegraf::config::{self, Config, DirectoryEntry, Environment, Files, Level};
-use kinegraf::daemon::{self, Output, Run, Signals, disks};
+use kinegraf::config::{self, Config, DirectoryEntry, Environment, Files, Level, Listen};
+use kinegraf::daemon::{self, Output, Run, Signals, Source, disks};
 use kinegraf::ending;
 use kinegraf::input::stdin;
+use kinegraf::input::unix::{Listener, Sockets, SocketsOptions};
 use kinegraf::limits::FILE_SIZE_MAX;
 use kinegraf::log::{self, Hold, Log};
 use kinegraf::sender::Sender;
@@ -65,7 +66,12 @@ fn run(options: &Options, clock: Clock) -> ExitCode {
         Ok(config) => config,
         Err(error) => return fail(error.exit_code(), &error.to_string()),
     };
-    let hold = if config.delivery.deadline.is_some() { Hold::ToTheEnd } else { Hold::Until(HELD_BACK) };
+    let on_sockets = config.input.listen.iter().any(|listen| *listen != Listen::Stdin);
+    let hold = match config.delivery.deadline {
+        Some(_) => Hold::ToTheEnd,
+        None if on_sockets => Hold::No,
+        None => Hold::Until(HELD_BACK),
+    };
     let log = Log::open(config.log, hold, &environment, !config.dry_run);
     config.notes.iter().for_each(|note| log.warn(format_args!("{note}")));
     let output = match output(&config, environment.clone(), clock, &log) {
@@ -78,18 +84,39 @@ fn run(options: &Options, clock: Clock) -> ExitCode {
     };
     disks.warnings.iter().for_each(|warning| log.warn(format_args!("{warning}")));
     // Not over the lines that somebody types.
-    let status = std::io::stderr().is_terminal() && !std::io::stdin().is_terminal() && config.log.level == Level::Warn;
-    let finished = stdin::open().and_then(|input| {
-        let run = Run { clock, log: log.clone(), signals: Signals::listen()?, status, disks, backlog: None };
-        daemon::run(&config, input, output, run)
+    let status = std::io::stderr().is_terminal() && (on_sockets || !std::io::stdin().is_terminal()) && config.log.level == Level::Warn;
+    let cannot = |error: std::io::Error| format!("the run could not start: {error}");
+    let finished = Signals::listen().map_err(cannot).and_then(|signals| {
+        let source = source(&config, &log)?;
+        let run = Run { clock, log: log.clone(), signals, status, disks, backlog: None };
+        daemon::run(&config, source, output, run).map_err(cannot)
     });
     let summary = match finished {
         Ok(summary) => summary,
-        Err(error) => return fail(ending::IO, &format!("the run could not start: {error}")),
+        Err(error) => return fail(ending::IO, &error),
     };
     summary.say(&log);
     log.end(&summary.ending.reason(config.destination.as_ref()));
     ExitCode::from(summary.ending.code())
+}
+
+/// Standard input, or everything that is listened on.
+fn source(config: &Config, log: &Log) -> Result<Source, String> {
+    let cannot = |error: std::io::Error| format!("the run could not start: {error}");
+    let listen = &config.input.listen;
+    if listen.iter().all(|listen| *listen == Listen::Stdin) {
+        return stdin::open().map(Source::from).map_err(cannot);
+    }
+    let bind = |address| Listener::bind(address, config.input.socket_mode, config.input.socket_group.as_deref()).transpose();
+    let listeners: Vec<Listener> = listen.iter().filter_map(bind).collect::<Result<_, _>>().map_err(|error| error.to_string())?;
+    let options = SocketsOptions { clients: config.input.clients, intake: daemon::intake_options(config) };
+    let mut sockets = Sockets::new(options, listeners, log.clone()).map_err(cannot)?;
+    sockets.names().for_each(|name| log.info(format_args!("listening on {name}")));
+    if listen.contains(&Listen::Stdin) {
+        let (file, kind) = stdin::open_file().map_err(cannot)?;
+        sockets.add_stdin(file.into(), kind.tail());
+    }
+    Ok(sockets.into())
 }
 
 fn exit_code(error: &OpenError) -> u8 {

@@ -22,6 +22,8 @@ mod log_to;
 mod nasty;
 mod refusals;
 mod signals;
+mod sockets;
+mod sockets_common;
 mod spool_backlog;
 mod spool_common;
 mod spool_disk;
