@@ -23,7 +23,7 @@ use std::time::Duration;
 use ureq::http::{HeaderMap, Uri};
 use ureq::{Agent, Proxy};
 
-pub use counts::HttpCounts;
+pub use counts::{HttpCounts, HttpMeter};
 pub use date::parse_http_date;
 pub use error::{HttpError, HttpErrorKind, TlsProblem};
 pub use roots::HttpSetupError;
@@ -221,6 +221,11 @@ impl Http {
     /// What the network has cost so far.
     pub fn counts(&self) -> HttpCounts {
         self.counts.read()
+    }
+
+    /// Tells another thread whether bytes move.
+    pub fn meter(&self) -> HttpMeter {
+        HttpMeter(self.counts.clone())
     }
 
     fn agent_for(&self, uri: &Uri) -> Result<&Agent, HttpError> {

@@ -14,6 +14,7 @@ use rustix::io::Errno;
 use crate::counters::InputCounters;
 use crate::input::composer::{Composer, IntakeOptions, Rejection};
 use crate::input::line_reader::Tail;
+use crate::line::partition_key::PartitionMethod;
 use crate::limits::{CLIENTS_MAX, LISTENERS_MAX};
 use crate::log::Log;
 use crate::spool::block::BlockBuilder;
@@ -131,6 +132,11 @@ impl Sockets {
     /// The block was accepted.
     pub fn taken(&mut self) {
         self.composer.block().clear();
+    }
+
+    /// From here on lines get their keys so.
+    pub fn set_partition(&mut self, partition: PartitionMethod) {
+        self.composer.set_partition(partition);
     }
 
     /// What was counted, of all senders.
