@@ -10,6 +10,7 @@ mod options;
 mod records;
 mod snippets;
 mod tests_named;
+mod units;
 
 use std::path::{Path, PathBuf};
 

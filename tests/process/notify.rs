@@ -119,7 +119,6 @@ impl Activated {
             .args(arguments)
             .env_clear()
             .envs([("PATH", "/usr/bin:/bin"), ("AWS_ACCESS_KEY_ID", ACCESS_KEY), ("AWS_SECRET_ACCESS_KEY", SECRET_KEY)])
-            .env("AWS_CA_BUNDLE", server.ca_file())
             .current_dir(home.path())
             .stdin(Stdio::from(sockets.0))
             .stdout(Stdio::from(sockets.1))

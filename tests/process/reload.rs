@@ -1,6 +1,5 @@
 //! SIGHUP reads the configuration of a run on sockets again, wholly or not at all; SIGUSR1 says the counters of any run.
 
-use std::path::Path;
 use std::time::Duration;
 
 use super::common::{kinegraf, to};
@@ -11,12 +10,11 @@ use super::support::{ACCESS_KEY, Options, REGION, SECRET_KEY, STREAM, Server};
 
 /// A file that says everything but what `top` and `sections` do.
 fn write(place: &Place, server: &Server, top: &str, sections: &str) {
-    let (url, ca, socket) = (server.url(), server.ca_file(), place.stream());
+    let (url, socket) = (server.url(), place.stream());
     let text = format!(
         "region = \"{REGION}\"\nstreamname = \"{STREAM}\"\nendpoint_url = \"{url}\"\n{top}\n[input]\nlisten = \"unix://{}\"\n\
-         [network]\nca_file = \"{}\"\n[packing]\nflush_interval = \"20ms\"\n{sections}\n",
-        socket.display(),
-        Path::new(&ca).display()
+         [packing]\nflush_interval = \"20ms\"\n{sections}\n",
+        socket.display()
     );
     std::fs::write(place.path("kinegraf.toml"), text).unwrap();
 }
