@@ -16,6 +16,7 @@ mod dry_run;
 mod endings;
 mod faults;
 mod four_failures;
+mod hand_off;
 mod invalid;
 mod limits;
 mod log_to;
