@@ -5,7 +5,8 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use kinegraf::cli::{self, Command, MigrateOptions, Options, SpoolAction, SpoolOptions};
+use kinegraf::cli::{self, Command, ForwardOptions, MigrateOptions, Options, SpoolAction, SpoolOptions};
+use kinegraf::commands::forward;
 use kinegraf::commands::migrate;
 use kinegraf::commands::spool::drain::{self, Drain, DrainOptions};
 use kinegraf::commands::spool::export::{self, ExportOptions};
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         Ok(Command::MigrateHelp) => print(&cli::migrate_help()),
         Ok(Command::Version) => print(&format!("{}\n", cli::version())),
         Ok(Command::Run(options)) => run(&options, clock),
+        Ok(Command::Forward(options)) => forward(&options, clock),
         Ok(Command::Migrate(options)) => migrate(&options),
         Ok(Command::Spool(options)) => spool(&options, clock),
         Err(error) => fail(ending::USAGE, &error.to_string()),
@@ -116,11 +118,15 @@ fn sockets(config: &Config, inherited: Vec<Inherited>, log: &Log) -> Result<Sour
     let is_passed = |address: &Listen| inherited.iter().any(|socket| socket.address.as_ref() == Some(address));
     let listen: Vec<&Listen> = config.input.listen.iter().filter(|address| !config.input.listen_is_default && !is_passed(address)).collect();
     if inherited.len() + listen.len() > LISTENERS_MAX {
-        return Err(format!("there are {} sockets with those that systemd passed, at most {LISTENERS_MAX} can be listened on", inherited.len() + listen.len()));
+        return Err(format!(
+            "there are {} sockets with those that systemd passed, at most {LISTENERS_MAX} can be listened on",
+            inherited.len() + listen.len()
+        ));
     }
     let bound: Result<Vec<Listener>, _> = listen.iter().filter_map(|address| bind(address)).collect();
     let passed = inherited.into_iter().map(|socket| Listener::inherited(socket.socket, &socket.name));
-    let listeners = passed.chain(bound.map_err(|error| error.to_string())?.into_iter().map(Ok)).collect::<Result<_, _>>().map_err(|error| error.to_string())?;
+    let listeners =
+        passed.chain(bound.map_err(|error| error.to_string())?.into_iter().map(Ok)).collect::<Result<_, _>>().map_err(|error| error.to_string())?;
     let options = SocketsOptions { clients: config.input.clients, intake: daemon::intake_options(config) };
     let mut sockets = Sockets::new(options, listeners, log.clone()).map_err(cannot)?;
     sockets.names().for_each(|name| log.info(format_args!("listening on {name}")));
@@ -151,6 +157,25 @@ fn exit_code(error: &OpenError) -> u8 {
         OpenError::Locked { .. } => ending::TEMPORARY,
         OpenError::Refused { .. } => ending::CONFIG,
         OpenError::Full { .. } | OpenError::Failed { .. } => ending::IO,
+    }
+}
+
+fn forward(options: &ForwardOptions, clock: Clock) -> ExitCode {
+    let log = Log::stderr(options.level, Hold::ToTheEnd);
+    let input = match stdin::open_file() {
+        Ok((file, _)) => file,
+        Err(error) => return fail(ending::IO, &format!("the run could not start: {error}")),
+    };
+    match forward::run(options, input, clock) {
+        Ok(done) => {
+            if done.rejected > 0 {
+                log.warn(format_args!("{} lines are no line protocol and were rejected; the daemon's log shows them", done.rejected));
+            }
+            log.info(format_args!("{} lines {}", done.lines, if done.kept { "kept in the daemon's spool" } else { "delivered" }));
+            log.end("");
+            ExitCode::SUCCESS
+        }
+        Err(failure) => fail(failure.code, &failure.reason),
     }
 }
 

@@ -57,7 +57,8 @@ impl Reload {
         let (applied, later): (Vec<&Key>, Vec<&Key>) = differences.into_iter().partition(|key| applies_at_once(key.id));
         later.iter().for_each(|key| log.warn(format_args!("{} needs a restart to change: it stays as it was", key.path())));
         let applied: Vec<String> = applied.iter().map(|key| key.path()).collect();
-        let changed = if applied.is_empty() { "nothing that applies at once has changed".to_owned() } else { format!("changed: {}", applied.join(", ")) };
+        let changed =
+            if applied.is_empty() { "nothing that applies at once has changed".to_owned() } else { format!("changed: {}", applied.join(", ")) };
         log.answer(format_args!("the configuration and credentials were read again; {changed}"));
         Ok(())
     }

@@ -167,10 +167,11 @@ struct Books<'a> {
 
 impl Books<'_> {
     /// `wait` says what lines do that are in the spool.
-    fn lines(&self, wait: &str) -> [String; 5] {
+    fn lines(&self, wait: &str) -> Vec<String> {
         let (c, i, s, h) = (self.counters, self.input, self.spool, self.http);
         let seconds = self.time.as_secs_f64();
-        [
+        let again = (i.offered_again > 0).then(|| format!("{} batches offered again, and taken once", i.offered_again));
+        let lines = [
             format!(
                 "{} lines accepted, {} delivered in {} records and {} requests, {} bytes of data, {seconds:.2} s",
                 c.accepted, c.delivered, c.records, c.requests, c.record_bytes
@@ -202,7 +203,8 @@ impl Books<'_> {
                 "{} connections, {} bytes sent, {} received, {} requests repeated since a kept connection was dead",
                 h.connects, h.bytes_out, h.bytes_in, h.reused_retries
             ),
-        ]
+        ];
+        lines.into_iter().chain(again).collect()
     }
 }
 

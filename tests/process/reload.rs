@@ -74,7 +74,12 @@ fn what_can_change_does_and_what_cannot_is_named() {
     let mut client = place.connect();
     send(&mut client, "before v=1i 1\n");
     assert_comes(&server, &running, "before v=1i 1");
-    write(&place, &server, &keys(ACCESS_KEY), "[partition]\nmethod = \"measurement\"\n[delivery]\nrequest_size = \"64KiB\"\n[log]\nlevel = \"info\"\n");
+    write(
+        &place,
+        &server,
+        &keys(ACCESS_KEY),
+        "[partition]\nmethod = \"measurement\"\n[delivery]\nrequest_size = \"64KiB\"\n[log]\nlevel = \"info\"\n",
+    );
     running.signal("HUP");
     wait_for(&running, "warning: delivery.request_size needs a restart to change");
     wait_for(&running, "changed: partition.method, log.level\n");

@@ -14,14 +14,16 @@ use rustix::io::Errno;
 use crate::counters::InputCounters;
 use crate::input::composer::{Composer, IntakeOptions, Rejection};
 use crate::input::line_reader::Tail;
-use crate::line::partition_key::PartitionMethod;
 use crate::limits::{CLIENTS_MAX, LISTENERS_MAX};
+use crate::line::partition_key::PartitionMethod;
 use crate::log::Log;
-use crate::spool::block::BlockBuilder;
+use crate::pipeline::Fate;
+use crate::spool::block::{BlockBuilder, Position};
 use crate::time::{Deadline, Now};
 
 use super::client::{CLIENT_BUFFER_SIZE, Client, LongLine};
 use super::datagrams::{Datagrams, Received};
+use super::hand_off::{Books, Offers};
 use super::listener::Listener;
 use super::long_lines::{HELD_MAX, LongLines};
 use super::peer::Peer;
@@ -51,6 +53,8 @@ pub struct Sockets {
     composer: Composer,
     long_lines: LongLines,
     datagrams: Option<Datagrams>,
+    /// Batches that may be offered again.
+    offers: Offers,
     /// Datagrams that the listener at the front of this turn has given.
     received: u32,
     wake: UnixStream,
@@ -92,6 +96,7 @@ impl Sockets {
             listeners,
             long_lines: LongLines::new(line_size),
             datagrams,
+            offers: Offers::default(),
             received: 0,
             wake,
             waker,
@@ -154,7 +159,9 @@ impl Sockets {
 
     /// Whether everything was taken that was written before `stop`.
     pub fn is_over(&self) -> bool {
-        self.stopping && self.found_nothing && self.clients.iter().all(|client| !client.is_undrained && !client.is_connection())
+        self.stopping
+            && self.found_nothing
+            && self.clients.iter().all(|client| !client.is_undrained && (client.hand_off.waits() || !client.is_connection()))
     }
 
     /// Sleeps until there is something to do, `timeout` has passed or somebody wakes it; `None`: for as long as it takes. `may_read`: whether what was read
@@ -187,8 +194,13 @@ impl Sockets {
         let (mut whose, mut count) = ([0; POLLED_MAX], 1);
         let listeners = self.listeners.iter().map(|listener| (listener.as_fd(), listens(listener)));
         let clients = self.clients.iter().map(|client| (client.as_fd(), may_read && client.wants_reading()));
-        for (n, (fd, _)) in listeners.chain(clients).enumerate().filter(|(_, (_, wanted))| *wanted) {
-            fds[count] = PollFd::from_borrowed_fd(fd, PollFlags::IN);
+        // Whether who waits for an answer is still there is told without being asked for.
+        let listeners = listeners.map(|(fd, wanted)| (fd, wanted.then_some(PollFlags::IN)));
+        let clients = clients
+            .zip(&self.clients)
+            .map(|((fd, wanted), client)| (fd, if client.hand_off.waits() { Some(PollFlags::empty()) } else { wanted.then_some(PollFlags::IN) }));
+        for (n, (fd, flags)) in listeners.chain(clients).enumerate().filter_map(|(n, (fd, flags))| Some((n, (fd, flags?)))) {
+            fds[count] = PollFd::from_borrowed_fd(fd, flags);
             whose[count] = n;
             count += 1;
         }
@@ -220,7 +232,8 @@ impl Sockets {
             LongLine::Holds(_, since) if waits => Some(Deadline(since + HELD_MAX).left(now)),
             _ => None,
         });
-        held.chain(self.listeners.iter().filter_map(|listener| Some(listener.left_alone(now)?.left(now)))).min()
+        let handed_over = self.clients.iter().filter_map(|client| Some(client.hand_off.due()?.left(now)));
+        held.chain(handed_over).chain(self.listeners.iter().filter_map(|listener| Some(listener.left_alone(now)?.left(now)))).min()
     }
 
     /// Gives the buffers for long lines to those who have waited longest, and ends a line that others have waited for long enough.
@@ -257,9 +270,12 @@ impl Sockets {
         while self.visited < self.clients.len() {
             let n = (self.first + self.visited) % self.clients.len();
             let client = &mut self.clients[n];
-            if client.is_ready && !client.is_undrained {
+            if client.is_ready && !client.is_undrained && !client.hand_off.waits() {
                 let before = client.bytes;
                 client.read();
+                if client.listen(&mut self.offers) {
+                    self.composer.note_offered_again();
+                }
                 self.composer.note_bytes(usize::try_from(client.bytes - before).unwrap_or_default());
             }
             if client.is_undrained {
@@ -298,6 +314,38 @@ impl Sockets {
                 (listener.is_ready, self.received) = (false, 0);
             }
         }
+    }
+
+    /// Whether somebody waits for an answer, or is to.
+    pub fn has_hand_offs(&self) -> bool {
+        self.clients.iter().any(|client| client.hand_off.waits() || client.is_handed_over())
+    }
+
+    /// Everything that was read is accepted: who has handed all of his lines over waits for his answer from here on. True when somebody does now.
+    pub fn begin_hand_offs(&mut self, now: Now, books: &Books) -> bool {
+        let mut begun = false;
+        for client in self.clients.iter_mut().filter(|client| client.is_handed_over()) {
+            begun |= client.hand_off.accepted(now, (client.bytes, client.lines, client.rejected), books);
+        }
+        begun
+    }
+
+    /// Answers those who wait, as far as `fate` has something to say; true when what they handed over is to be made durable.
+    pub fn answer_hand_offs(&mut self, now: Now, books: &Books, fate: &dyn Fn(Position) -> Fate) -> bool {
+        let mut settle = false;
+        for client in self.clients.iter_mut().filter(|client| client.hand_off.waits()) {
+            // Only its leaving makes it ready.
+            if client.is_ready {
+                client.hand_off.leave(&mut self.offers);
+                continue;
+            }
+            let (answer, asks) = client.hand_off.answer(now, books, fate);
+            settle |= asks;
+            if let Some(answer) = answer {
+                client.say(&answer.to_string());
+            }
+        }
+        settle
     }
 
     fn connections(&self) -> usize {
