@@ -85,8 +85,6 @@ pub struct Tuning {
     pub flush_interval: Duration,
     /// How long a line may be in hot only beyond that.
     pub sync_after: Duration,
-    /// As [`PipelineOptions::sync_always`].
-    pub sync_always: bool,
 }
 
 /// How the input ended.
@@ -297,7 +295,6 @@ impl<D: Disk> Pipeline<D> {
         self.options.ordering = tuning.ordering;
         self.options.exit_when_missing = tuning.exit_when_missing;
         self.options.sync_after = tuning.flush_interval + tuning.sync_after;
-        self.options.sync_always = tuning.sync_always;
         self.packer.set_flush_interval(tuning.flush_interval);
         self.backoff.forget_wait();
         self.left_alone = None;

@@ -6,18 +6,19 @@ use super::Config;
 use super::keys::{Id, KEYS, Key};
 use super::settings::Settings;
 
-/// Whether a new value of this key applies at once. What decides where lines wait, where they go and how much memory there is needs a restart.
+/// Whether a new value of this key applies at once. What decides where lines wait, where they go and how much memory there is needs a restart; so does what
+/// makes sense only with one of these.
 pub fn applies_at_once(id: Id) -> bool {
     use Id::*;
     match id {
         AccessKey | SecretKey | Token | Profile | SharedCredentialFile | RoleArn | RoleSessionName | ExternalId | WebIdentityTokenFile => true,
         Imds | CacheDirectory | IotEndpoint | IotRoleAlias | IotThingName | IotCertificate | IotPrivateKey | IotCa | IotStartJitter => true,
         Partitionkey | UseRandomPartitionkey | PartitionMethod | PartitionKey | PartitionDefault | PartitionTemplate => true,
-        Sync | SyncAfter | FlushInterval | ShutdownTimeout | Ordering | MissingStream => true,
+        SyncAfter | FlushInterval | ShutdownTimeout | Ordering | MissingStream => true,
         CaFile | AllowPlainHttp | Debug | LogLevel => true,
         Region | Streamname | EndpointUrl | DataFormat | Format | JsonTimestampUnits => false,
         Listen | Clients | SocketMode | SocketGroup | LineSize | Timestamp | Rejected | RejectedSize => false,
-        SpoolDirectory | Hot | HotSize | SpoolSize | MinFree | SegmentSize | WhenFull => false,
+        SpoolDirectory | Hot | HotSize | SpoolSize | MinFree | SegmentSize | WhenFull | Sync => false,
         Pack | ContentEncoding | Buffer | RequestSize | RecordSize | Deadline | LogTo => false,
     }
 }
@@ -58,7 +59,7 @@ impl Config {
         self.credentials = newer.credentials;
         self.partition = newer.partition;
         self.network = newer.network;
-        (self.spool.sync_always, self.spool.sync_after) = (newer.spool.sync_always, newer.spool.sync_after);
+        self.spool.sync_after = newer.spool.sync_after;
         self.packing.flush_interval = newer.packing.flush_interval;
         self.delivery.shutdown_timeout = newer.delivery.shutdown_timeout;
         (self.delivery.ordering, self.delivery.missing_stream) = (newer.delivery.ordering, newer.delivery.missing_stream);
@@ -98,13 +99,13 @@ mod tests {
         let mut old = read(BASE);
         let newer = "region = \"eu-west-1\"\nstreamname = \"t\"\naccess_key = \"a\"\nsecret_key = \"b\"\n[packing]\nflush_interval = \"1s\"\n\
                      [delivery]\nordering = \"strict\"\nmissing_stream = \"exit\"\nshutdown_timeout = \"1s\"\n[log]\nlevel = \"info\"\n\
-                     [partition]\nmethod = \"measurement\"\n[spool]\nsync = \"always\"\nsync_after = \"1s\"\nsize = \"8MiB\"\n[network]\nallow_plain_http = true\n";
+                     [partition]\nmethod = \"measurement\"\n[spool]\nsync_after = \"1s\"\nsize = \"8MiB\"\n[network]\nallow_plain_http = true\n";
         let new = read(newer);
         old.adopt(new.clone());
         assert_eq!(paths(&old.differences(&new)), ["streamname", "spool.size"]);
         let shown = |config: &Config| {
             let Config { credentials, partition, spool, packing, delivery, network, log, .. } = config;
-            format!("{credentials:?} {partition:?} {:?} {:?} {packing:?} {delivery:?} {network:?} {log:?}", spool.sync_always, spool.sync_after)
+            format!("{credentials:?} {partition:?} {:?} {packing:?} {delivery:?} {network:?} {log:?}", spool.sync_after)
         };
         assert_eq!(shown(&old), shown(&new));
         assert_eq!(old.destination.map(|destination| destination.stream), Some("s".to_owned()));

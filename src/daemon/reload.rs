@@ -76,7 +76,6 @@ impl Reload {
             exit_when_missing: config.delivery.missing_stream == MissingStream::Exit,
             flush_interval: config.packing.flush_interval,
             sync_after: config.spool.sync_after,
-            sync_always: config.spool.sync_always,
         });
         drop(state);
         shared.work.notify_all();
