@@ -199,6 +199,7 @@ pub(super) fn assemble(settings: &Settings, given: Given) -> Config {
             role_session_name: text(Id::RoleSessionName),
             external_id: text(Id::ExternalId),
             web_identity_token_file: text(Id::WebIdentityTokenFile).map(PathBuf::from),
+            allow_plain_http: settings.boolean(Id::AllowPlainHttp),
             imds_off: settings.word(Id::Imds) == "off",
             cache_directory: text(Id::CacheDirectory).map(PathBuf::from),
             iot: iot(settings),

@@ -12,6 +12,7 @@ mod imds;
 mod iot;
 mod profile;
 mod shared_file;
+mod sts;
 mod web_identity;
 
 use std::fmt;
