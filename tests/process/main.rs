@@ -20,6 +20,7 @@ mod invalid;
 mod limits;
 mod nasty;
 mod refusals;
+mod roles;
 mod signals;
 mod spool_backlog;
 mod spool_common;

@@ -59,7 +59,8 @@ pub(super) fn ask(context: &mut Context<'_>, role: &Role, proof: &Proof<'_>) -> 
     let who = format!("{} of {arn} at {url}", proof.action());
     context.log.debug(format_args!("credentials: {who}, as {session_name}"));
     let body = form::write(role, &session_name, proof);
-    let options = HttpOptions { reply_size_max: REPLY_SIZE_MAX, answer_timeout: ANSWER_TIMEOUT.min(context.http.answer_timeout), ..context.http.clone() };
+    let options =
+        HttpOptions { reply_size_max: REPLY_SIZE_MAX, answer_timeout: ANSWER_TIMEOUT.min(context.http.answer_timeout), ..context.http.clone() };
     let mut http = context.client(&options)?;
     // Reserved for the longest, so that it does not move and leave a copy.
     let mut reply = Zeroizing::new(Vec::with_capacity(REPLY_SIZE_MAX + 1));
