@@ -44,7 +44,7 @@ pub(super) fn of(context: &Context<'_>) -> Result<Endpoint, CredentialsError> {
     let global = context.region == GLOBAL;
     let region = if global { GLOBAL_REGION } else { context.region };
     let endpoint = |url: String, region: &str| Ok(Endpoint { url, region: region.to_owned() });
-    if let Some((named_by, url)) = configured(context) {
+    if let Some((url, named_by)) = configured(context) {
         let wrong = |what: &dyn std::fmt::Display| CredentialsError::broken(format!("{named_by} {what}"));
         let url = endpoint::check_url(url.trim()).map_err(|error| wrong(&error))?;
         if endpoint::is_exposed(&url) && !context.config.allow_plain_http {
@@ -61,13 +61,13 @@ pub(super) fn of(context: &Context<'_>) -> Result<Endpoint, CredentialsError> {
     endpoint(partition::url_of("sts", region), region)
 }
 
-/// What names it, and the address.
-fn configured(context: &Context<'_>) -> Option<(&'static str, String)> {
+/// The address that variables say, and which of them. What a profile says comes after them.
+fn configured(context: &Context<'_>) -> Option<(String, &'static str)> {
     let get = |name| context.environment.get(name);
     if get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS").is_some_and(|value| value.trim().eq_ignore_ascii_case("true")) {
         return None;
     }
-    ["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"].into_iter().find_map(|name| Some((name, get(name)?)))
+    ["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"].into_iter().find_map(|name| Some((get(name)?, name)))
 }
 
 fn is_legacy(context: &Context<'_>) -> Result<bool, CredentialsError> {
