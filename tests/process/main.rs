@@ -23,6 +23,7 @@ mod log_to;
 mod metadata;
 mod nasty;
 mod refusals;
+mod roles;
 mod signals;
 mod sockets;
 mod sockets_common;
