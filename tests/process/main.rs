@@ -25,6 +25,7 @@ mod nasty;
 mod notify;
 mod refusals;
 mod reload;
+mod roles;
 mod signals;
 mod sockets;
 mod sockets_common;

@@ -108,10 +108,14 @@ struct Activated {
 
 impl Activated {
     fn start(server: &Server, arguments: &[&str], sockets: (OwnedFd, OwnedFd)) -> Activated {
+        let script = "exec 3<&0 4<&1 </dev/null >/dev/null; LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=lines:grams exec \"$0\" \"$@\"";
+        Activated::start_by(script, server, arguments, sockets)
+    }
+
+    /// Only standard input and output can be handed to a child without unsafe code; the shell moves them, and keeps its number when it becomes the program.
+    fn start_by(script: &str, server: &Server, arguments: &[&str], sockets: (OwnedFd, OwnedFd)) -> Activated {
         let home = TempDir::new();
         let binary = std::env::var_os("KINEGRAF_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_kinegraf").into());
-        // Only standard input and output can be handed to a child without unsafe code; the shell moves them, and keeps its number when it becomes the program.
-        let script = "exec 3<&0 4<&1 </dev/null >/dev/null; LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=lines:grams exec \"$0\" \"$@\"";
         let child = Command::new("/bin/sh")
             .args(["-c", script])
             .arg(std::path::absolute(binary).unwrap())
@@ -198,6 +202,19 @@ fn a_run_that_is_told_to_read_standard_input_leaves_passed_sockets_alone() {
     // Its standard input is empty.
     assert_eq!(activated.ended(), Some(0));
     assert!(stored(&server).is_empty());
+}
+
+#[test]
+fn a_connection_that_systemd_accepted_is_standard_input() {
+    let server = Server::start(Options::default());
+    let (mut sender, connection) = UnixStream::pair().unwrap();
+    let script = "exec 3<&0; LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=connection exec \"$0\" \"$@\"";
+    let output = std::fs::File::create("/dev/null").unwrap();
+    let mut activated = Activated::start_by(script, &server, &[], (connection.into(), output.into()));
+    send(&mut sender, "m v=1i 1\n");
+    assert!(wait_until(|| stored(&server).len() == 1), "{:?}", stored(&server));
+    sender.shutdown(std::net::Shutdown::Write).unwrap();
+    assert_eq!(activated.ended(), Some(0));
 }
 
 #[test]

@@ -276,6 +276,21 @@ def child_on_stdin(m):
     m.ctl("stop", "host.service")
 
 
+def a_service_for_each_connection(m):
+    """a socket unit with Accept=yes gives a connection as standard input, as what `kinegraf migrate --pairing socket` prints has it"""
+    m.write("/run/systemd/system/each.socket", "[Socket]\nListenStream=/run/kinegraf-each.sock\nAccept=yes\nMaxConnections=4\n")
+    m.write("/run/systemd/system/each@.service", "[Unit]\nCollectMode=inactive-or-failed\n[Service]\nEnvironment=STATE_DIRECTORY=/run\nStandardInput=socket\n"
+            "StandardOutput=journal\nStandardError=journal\nExecStart=/usr/bin/kinegraf --config /etc/kinegraf/kinegraf.toml\n")
+    m.ctl("daemon-reload")
+    m.endpoint_up()
+    m.ctl("start", "each.socket")
+    lines = m.lines(4)
+    m.send(lines[:2], "kinegraf-each")
+    m.send(lines[2:], "kinegraf-each")
+    m.expect_delivered(lines)
+    m.ctl("stop", "each.socket")
+
+
 def helpers(m):
     """helpers.conf lets a credential_process be what kinegraf itself may not be"""
     m.write("/etc/kinegraf/helper", "#!/bin/sh\necho '{\"Version\": 1, \"AccessKeyId\": \"AKIAHELPER\", \"SecretAccessKey\": \"secret\"}'\n", 0o755)
@@ -292,7 +307,8 @@ def helpers(m):
 
 CHECKS = [
     boot_without_network, verify, restart_steps, socket_activation, a_stop_and_a_start_lose_no_client, watchdog, killed, stop_with_a_backlog, a_long_stop, reload,
-    load_credential, permissions, repaired, several_streams, child_on_stdin, helpers,
+    load_credential, permissions, repaired, several_streams, child_on_stdin,
+    a_service_for_each_connection, helpers,
 ]
 
 

@@ -13,6 +13,7 @@ mod iot;
 mod metadata;
 mod profile;
 mod shared_file;
+mod sts;
 mod web_identity;
 
 use std::fmt;

@@ -29,10 +29,14 @@ pub struct Inherited {
 pub fn inherit(environment: &Environment, pid: u32) -> Result<Vec<Inherited>, String> {
     let number = |name: &str| environment.get(name).and_then(|text| text.parse::<u32>().ok());
     let Some(count) = number("LISTEN_FDS").filter(|count| *count > 0 && number("LISTEN_PID") == Some(pid)) else { return Ok(Vec::new()) };
+    let names = environment.get("LISTEN_FDNAMES").unwrap_or_default();
+    // A connection of a socket unit with Accept=yes, which is standard input as well: nothing to listen on.
+    if names == "connection" {
+        return Ok(Vec::new());
+    }
     if count as usize > LISTENERS_MAX {
         return Err(format!("systemd passed {count} sockets, at most {LISTENERS_MAX} can be listened on; take some out of the socket unit"));
     }
-    let names = environment.get("LISTEN_FDNAMES").unwrap_or_default();
     let mut names = names.split(':');
     let mut sockets = ListenFd::from_env();
     let mut inherited = Vec::new();
