@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import socket
 import subprocess
@@ -66,14 +67,22 @@ class Machine:
 
     def find_leader(self):
         expect(self.nspawn.poll() is None, "systemd-nspawn ended:", (self.work / "console").read_text()[-500:])
-        children = pathlib.Path(f"/proc/{self.nspawn.pid}/task/{self.nspawn.pid}/children").read_text().split()
-        self.leader = int(children[0]) if children else None
+        # The first child of systemd-nspawn only makes the second, which becomes the first process of the system.
+        for child in pathlib.Path(f"/proc/{self.nspawn.pid}/task/{self.nspawn.pid}/children").read_text().split():
+            with contextlib.suppress(OSError):
+                status = pathlib.Path(f"/proc/{child}/status").read_text()
+                if re.search(r"^Name:\t(systemd|init)$", status, re.M) and re.search(r"^NSpid:.*\t1$", status, re.M):
+                    self.leader = int(child)
         return self.leader is not None
 
     def end(self):
-        self.endpoint_down()
+        if self.kinesis:
+            self.kinesis.kill()
         if self.nspawn:
-            self.run("systemctl", "poweroff", code=None)
+            if self.leader:
+                self.run("systemctl", "poweroff", code=None)
+            else:
+                self.nspawn.terminate()
             try:
                 self.nspawn.wait(20)
             except subprocess.TimeoutExpired:
