@@ -10,8 +10,9 @@ mod expiry;
 mod explicit;
 mod imds;
 mod iot;
+mod process;
 mod profile;
-mod shared_file;
+mod trusted;
 mod web_identity;
 
 use std::fmt;
