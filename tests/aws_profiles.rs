@@ -108,7 +108,9 @@ fn a_programs_keys_are_used_until_they_expire_and_then_it_is_asked_again() {
 
 #[test]
 fn keys_without_an_expiration_are_kept() {
-    let dir = Dir::with_script("echo x >> \"$(dirname $0)/runs\"; echo '{\"accessKeyID\":\"AK\",\"SecretAccessKey\":\"s\",\"Version\":1,\"AccountId\":{\"a\":[1]},\"SessionToken\":null}'");
+    let dir = Dir::with_script(
+        "echo x >> \"$(dirname $0)/runs\"; echo '{\"accessKeyID\":\"AK\",\"SecretAccessKey\":\"s\",\"Version\":1,\"AccountId\":{\"a\":[1]},\"SessionToken\":null}'",
+    );
     let mut chain = dir.chain(Duration::from_secs(20));
     assert_eq!(chain.credentials(NOW).unwrap().session_token(), None);
     chain.credentials(Now { mono: Duration::from_secs(90 * 86_400), wall: NOW.wall }).unwrap();
@@ -138,7 +140,9 @@ fn words_are_taken_apart_without_a_shell_and_the_environment_is_inherited() {
 
 #[test]
 fn a_program_that_fails_is_quoted_by_the_end_of_its_standard_error() {
-    let dir = Dir::with_script(&format!("echo '{KEYS}'; i=0; while [ $i -lt 2000 ]; do echo \"noise $i\" >&2; i=$((i+1)); done; echo 'no token in slot 3' >&2; exit 3"));
+    let dir = Dir::with_script(&format!(
+        "echo '{KEYS}'; i=0; while [ $i -lt 2000 ]; do echo \"noise $i\" >&2; i=$((i+1)); done; echo 'no token in slot 3' >&2; exit 3"
+    ));
     let error = dir.error();
     let text = error.to_string();
     assert!(text.contains("config:2: profile 'default': credential_process failed (exit status: 3): noise"), "{text}");

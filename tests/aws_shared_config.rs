@@ -43,7 +43,8 @@ fn every_case_of_the_sdks_table_of_files_gives_the_same_profiles() {
 }
 
 fn found(shared: &SharedConfig) -> Map<String, Value> {
-    let properties = |name: &str| shared.profile(name).unwrap().iter().map(|(key, value)| (key.to_owned(), Value::from(value))).collect::<Map<_, _>>();
+    let properties =
+        |name: &str| shared.profile(name).unwrap().iter().map(|(key, value)| (key.to_owned(), Value::from(value))).collect::<Map<_, _>>();
     shared.profiles().map(|name| (name.to_owned(), Value::Object(properties(name)))).collect()
 }
 
@@ -61,7 +62,8 @@ fn every_case_of_the_table_of_role_chains_gives_its_steps() {
             (Some(_), Ok(_)) => panic!("{name}: no error"),
             (None, plan) => {
                 let plan = plan.unwrap_or_else(|error| panic!("{name}: {error}"));
-                let steps: Vec<String> = std::iter::once(base(&plan.base)).chain(plan.roles.iter().map(|step| format!("role {}", role(step)))).collect();
+                let steps: Vec<String> =
+                    std::iter::once(base(&plan.base)).chain(plan.roles.iter().map(|step| format!("role {}", role(step)))).collect();
                 assert_eq!(steps, expected, "{name}");
             }
         }
@@ -116,7 +118,10 @@ fn the_files_are_where_home_and_the_variables_say() {
     assert_eq!(paths(None, &[home, ("AWS_CONFIG_FILE", "/other/config")]), ["/home/user/.aws/credentials", "/other/config"]);
     assert_eq!(paths(None, &[home, ("AWS_SHARED_CREDENTIALS_FILE", "~/c")]), ["/home/user/c", "/home/user/.aws/config"]);
     let secrets = ("CREDENTIALS_DIRECTORY", "/run/credentials/k");
-    assert_eq!(paths(Some("$CREDENTIALS_DIRECTORY/c"), &[secrets, ("AWS_SHARED_CREDENTIALS_FILE", "/x")]), ["/run/credentials/k/c", "HOME is not set"]);
+    assert_eq!(
+        paths(Some("$CREDENTIALS_DIRECTORY/c"), &[secrets, ("AWS_SHARED_CREDENTIALS_FILE", "/x")]),
+        ["/run/credentials/k/c", "HOME is not set"]
+    );
     assert_eq!(paths(None, &[secrets, ("AWS_CONFIG_FILE", "${CREDENTIALS_DIRECTORY}/config")]), ["HOME is not set", "/run/credentials/k/config"]);
 }
 

@@ -11,7 +11,10 @@ use super::value::Value;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
     Flag(&'static str),
-    File { key: Range<usize>, value: Range<usize> },
+    File {
+        key: Range<usize>,
+        value: Range<usize>,
+    },
     Variable(&'static str),
     /// What a variable or a profile of AWS's shared files is called in a message.
     Shared(String),

@@ -264,7 +264,9 @@ impl<'a> Step<'a, '_> {
             }
             (Some(id), None) => half(id, "aws_access_key_id", "aws_secret_access_key"),
             (None, Some(secret)) => half(secret, "aws_secret_access_key", "aws_access_key_id"),
-            (None, None) if self.get("role_arn").is_some() => Err(self.wrong(self.get("source_profile"), "source_profile names itself, but has no keys")),
+            (None, None) if self.get("role_arn").is_some() => {
+                Err(self.wrong(self.get("source_profile"), "source_profile names itself, but has no keys"))
+            }
             (None, None) => Err(PlanError::NothingSaid),
         }
     }
