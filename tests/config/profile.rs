@@ -35,8 +35,8 @@ fn is(region: &str, url: &str) -> (String, String) {
 #[test]
 fn the_profiles_region_and_endpoint_come_after_flag_and_variable() {
     assert_eq!(found(&[], &[]), is("eu-west-1", "https://default.example/"));
-    assert_eq!(found(&[], &[("AWS_PROFILE", "edge")]), is("eu-north-1", "https://kinesis.example/k"));
-    assert_eq!(found(&["--profile", "edge"], &[("AWS_PROFILE", "quiet")]), is("eu-north-1", "https://kinesis.example/k"));
+    assert_eq!(found(&[], &[("AWS_PROFILE", "edge")]), is("eu-north-1", "https://kinesis.example/k/"));
+    assert_eq!(found(&["--profile", "edge"], &[("AWS_PROFILE", "quiet")]), is("eu-north-1", "https://kinesis.example/k/"));
     assert_eq!(found(&[], &[("AWS_PROFILE", "quiet")]), is("eu-south-1", "https://kinesis.eu-south-1.amazonaws.com/"));
     assert_eq!(found(&[], &[("AWS_DEFAULT_REGION", "us-east-1")]), is("us-east-1", "https://default.example/"));
     assert_eq!(found(&["--region", "us-west-2"], &[("AWS_REGION", "us-east-1")]), is("us-west-2", "https://default.example/"));

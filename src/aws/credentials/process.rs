@@ -25,6 +25,8 @@ use crate::time::{Clock, Deadline, Now};
 
 /// Bytes of standard error that are kept: the last ones, where programs say why they failed.
 const STDERR_KEPT: usize = 4 << 10;
+/// Bytes of it that are shown: the place before it must fit a message as well.
+const STDERR_SHOWN: usize = MESSAGE_SIZE_MAX / 2;
 /// The longest wait before the program is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// While the wall clock cannot be right, nobody knows how long credentials last: the program is asked again after this.
@@ -80,15 +82,15 @@ fn found(keys: Keys, place: &str, now: Now) -> Result<Found, CredentialsError> {
     Ok(Found { credentials, expires: Some(expires), outlive: false, cacheable: true })
 }
 
-/// The last lines that fit a message, at least one.
+/// The last lines that can be shown as a whole, or the beginning of the last one.
 fn last_lines(stderr: &[u8]) -> String {
     let text = String::from_utf8_lossy(stderr);
     let text = text.trim();
-    let starts = text.match_indices('\n').map(|(at, _)| at + 1);
-    let start = std::iter::once(0).chain(starts.clone()).find(|start| text.len() - start <= MESSAGE_SIZE_MAX).or(starts.last());
-    match &text[start.unwrap_or(0)..] {
+    let starts = || std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1));
+    let fits = |start: &usize| text.len() - start <= STDERR_SHOWN && message::fit(&text[*start..], MESSAGE_SIZE_MAX).len() <= STDERR_SHOWN;
+    match &text[starts().find(fits).or(starts().last()).unwrap_or(0)..] {
         "" => "it says nothing on standard error".into(),
-        lines => message::fit(lines, MESSAGE_SIZE_MAX),
+        lines => message::fit(lines, STDERR_SHOWN),
     }
 }
 
