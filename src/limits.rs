@@ -109,6 +109,8 @@ pub const REPLY_SIZE_MAX: usize = 1 << 20;
 pub const MESSAGE_SIZE_MAX: usize = 300;
 /// Bytes of the first stderr line. Telegraf's `outputs.exec` shows 512 of it.
 pub const FIRST_LINE_SIZE_MAX: usize = 500;
+/// Bytes of one diagnostic. Telegraf's `outputs.execd` reads no further after a line of 64 KiB.
+pub const DIAGNOSTIC_SIZE_MAX: usize = 4 << 10;
 /// Bytes of diagnostics held back behind the first stderr line.
 pub const HELD_BACK_SIZE: usize = 16 << 10;
 /// Mistakes of one configuration that are shown; more are only counted.

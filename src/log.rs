@@ -3,19 +3,25 @@
 //!
 //! On a non-zero exit the first line on stderr must be the whole reason, since Telegraf shows nothing else. So diagnostics are held back (at most
 //! `HELD_BACK_SIZE` bytes, the rest counted): to the end of a run with `--deadline`, for the first five seconds of any other.
+//!
+//! Three ways to write them ([`Style`]): as a person reads them; with a priority, as systemd's journal takes them; and on two streams, for Telegraf's
+//! `outputs.execd` logs what comes on stdout as information and what comes on stderr as errors.
 
-mod stderr;
+mod journal;
+mod stream;
 
 use std::fmt;
 use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::config::Level;
+use crate::config::environment::Environment;
 use crate::config::value::ascii_line;
+use crate::config::{Level, LogConfig, LogTo};
 use crate::ending::ascii;
-use crate::limits::{FIRST_LINE_SIZE_MAX, HELD_BACK_SIZE};
+use crate::limits::{DIAGNOSTIC_SIZE_MAX, FIRST_LINE_SIZE_MAX, HELD_BACK_SIZE};
 use crate::time::Now;
+use stream::{Stream, Target};
 
 const PREFIX: &str = "kinegraf: ";
 
@@ -38,15 +44,29 @@ pub enum Hold {
     ToTheEnd,
 }
 
+/// How a diagnostic is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Style {
+    /// `kinegraf: warning: …` on stderr.
+    Plain,
+    /// `<4>…` on stderr. Source: sd-daemon(3).
+    Journal,
+    /// Errors and warnings on stderr, the rest on stdout.
+    Telegraf,
+}
+
 /// Writes diagnostics; clones write to the same place.
 #[derive(Clone)]
 pub struct Log {
     level: Level,
+    style: Style,
     inner: Arc<Mutex<Inner>>,
 }
 
 struct Inner {
     out: Box<dyn Write + Send>,
+    /// Takes information where that does not go to `out`.
+    information: Option<Box<dyn Write + Send>>,
     hold: Hold,
     held: Vec<u8>,
     /// Diagnostics that were said and not shown: too much was held back, or nobody read.
@@ -55,15 +75,30 @@ struct Inner {
 }
 
 impl Log {
+    /// The log of a program: where its configuration says. `stdout_is_free`: nothing else is written there.
+    pub fn open(config: LogConfig, hold: Hold, environment: &Environment, stdout_is_free: bool) -> Log {
+        let mut log = Log::stderr(config.level, hold);
+        log.style = match config.to {
+            LogTo::Journal => Style::Journal,
+            LogTo::Auto if journal::reads_stderr(environment) => Style::Journal,
+            LogTo::Telegraf if stdout_is_free => Style::Telegraf,
+            LogTo::Auto | LogTo::Stderr | LogTo::Telegraf => Style::Plain,
+        };
+        if log.style == Style::Telegraf {
+            log.lock().information = Some(Box::new(Stream::new(Target::Stdout)));
+        }
+        log
+    }
+
     /// A log that writes to stderr.
     pub fn stderr(level: Level, hold: Hold) -> Log {
-        Log::new(level, hold, Box::new(stderr::Stderr::default()))
+        Log::new(level, hold, Box::new(Stream::new(Target::Stderr)))
     }
 
     /// A log that writes elsewhere.
     pub fn new(level: Level, hold: Hold, out: Box<dyn Write + Send>) -> Log {
-        let inner = Inner { out, hold, held: Vec::new(), lost: 0, status_shown: false };
-        Log { level, inner: Arc::new(Mutex::new(inner)) }
+        let inner = Inner { out, information: None, hold, held: Vec::new(), lost: 0, status_shown: false };
+        Log { level, style: Style::Plain, inner: Arc::new(Mutex::new(inner)) }
     }
 
     /// Whether `level` is said at all; ask before composing something costly.
@@ -127,27 +162,51 @@ impl Log {
     pub fn end(&self, reason: &str) {
         let mut inner = self.lock();
         if !reason.is_empty() {
-            let line = format!("{PREFIX}{}\n", ascii(reason, FIRST_LINE_SIZE_MAX - PREFIX.len()));
+            let prefix = if self.style == Style::Journal { "<3>" } else { PREFIX };
+            let line = format!("{prefix}{}\n", ascii(reason, FIRST_LINE_SIZE_MAX - PREFIX.len()));
             inner.write(line.as_bytes());
         }
         inner.release();
         inner.clear_status();
         _ = inner.out.flush();
+        _ = inner.information.as_mut().map(|information| information.flush());
     }
 
     fn say(&self, level: Level, word: &str, message: fmt::Arguments<'_>) {
         if !self.says(level) {
             return;
         }
-        let line = format!("{PREFIX}{word}{message}\n");
+        let line = self.line(level, word, message);
         let mut inner = self.lock();
-        if inner.hold == Hold::No {
+        if let Some(information) = inner.information.as_mut().filter(|_| level >= Level::Info) {
+            // Telegraf shows it wherever it comes: only what it calls an error has to wait for the reason.
+            let lost = information.write_all(line.as_bytes()).is_err();
+            inner.lost += u64::from(lost);
+        } else if inner.hold == Hold::No {
             inner.write(line.as_bytes());
         } else if inner.held.len() + line.len() <= HELD_BACK_SIZE {
             inner.held.extend_from_slice(line.as_bytes());
         } else {
             inner.lost += 1;
         }
+    }
+
+    /// One line, cut where it is longer than a reader of lines takes.
+    fn line(&self, level: Level, word: &str, message: fmt::Arguments<'_>) -> String {
+        let mut line = match self.style {
+            Style::Plain | Style::Telegraf => format!("{PREFIX}{word}{message}"),
+            Style::Journal => format!("<{}>{message}", journal::priority(level)),
+        };
+        if line.len() > DIAGNOSTIC_SIZE_MAX {
+            line.truncate(line.floor_char_boundary(DIAGNOSTIC_SIZE_MAX - 3));
+            line.push_str("...");
+        }
+        // A line of the journal has its priority, so that a second one would have none.
+        if self.style != Style::Plain && line.contains('\n') {
+            line = line.replace('\n', " | ");
+        }
+        line.push('\n');
+        line
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

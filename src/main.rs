@@ -26,12 +26,15 @@ const FILES: Files<'static> = Files { read: &read_file, list: &list_directory };
 /// Diagnostics of a run without `--deadline` are held back this long, so that an early end shows its reason first.
 const HELD_BACK: Duration = Duration::from_secs(5);
 
+/// How long an end that a person must mend is put off where the program would be started again at once.
+const RESPAWN: Duration = Duration::from_secs(5);
 /// Bytes of lines that are written together.
 const EXPORT_BUFFER_SIZE: usize = 64 << 10;
 
 fn main() -> ExitCode {
     let clock = Clock::new();
-    match cli::parse(std::env::args_os().skip(1)) {
+    let spins = would_spin();
+    let code = match cli::parse(std::env::args_os().skip(1)) {
         Ok(Command::Help) => print(&cli::help()),
         Ok(Command::SpoolHelp(command)) => print(&cli::spool_help(command)),
         Ok(Command::MigrateHelp) => print(&cli::migrate_help()),
@@ -40,7 +43,20 @@ fn main() -> ExitCode {
         Ok(Command::Migrate(options)) => migrate(&options),
         Ok(Command::Spool(options)) => spool(&options, clock),
         Err(error) => fail(ending::USAGE, &error.to_string()),
+    };
+    if spins && [ending::USAGE, ending::CONFIG].map(ExitCode::from).contains(&code) {
+        std::thread::sleep(RESPAWN);
     }
+    code
+}
+
+/// Telegraf's `outputs.execd` starts a program that ends at once again at once, unless its section has a `restart_delay`. Whoever wrote wrong arguments or a wrong
+/// file should find that out from a few lines, not from a full log.
+fn would_spin() -> bool {
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    let is = |at: usize, text: &str| arguments.get(at).is_some_and(|argument| argument == text);
+    let telegraf = (0..arguments.len()).any(|at| is(at, "--log=telegraf") || is(at, "--log") && is(at + 1, "telegraf"));
+    telegraf && !arguments.iter().any(|argument| argument.to_string_lossy().starts_with("--deadline"))
 }
 
 fn run(options: &Options, clock: Clock) -> ExitCode {
@@ -50,7 +66,7 @@ fn run(options: &Options, clock: Clock) -> ExitCode {
         Err(error) => return fail(error.exit_code(), &error.to_string()),
     };
     let hold = if config.delivery.deadline.is_some() { Hold::ToTheEnd } else { Hold::Until(HELD_BACK) };
-    let log = Log::stderr(config.log.level, hold);
+    let log = Log::open(config.log, hold, &environment, !config.dry_run);
     config.notes.iter().for_each(|note| log.warn(format_args!("{note}")));
     let output = match output(&config, environment.clone(), clock, &log) {
         Ok(output) => output,
@@ -103,7 +119,7 @@ fn spool(options: &SpoolOptions, clock: Clock) -> ExitCode {
     };
     // A drain may take hours and says meanwhile how it goes.
     let hold = if matches!(options.action, SpoolAction::Drain { .. }) { Hold::Until(HELD_BACK) } else { Hold::ToTheEnd };
-    let log = Log::stderr(config.log.level, hold);
+    let log = Log::open(config.log, hold, &environment, false);
     config.notes.iter().for_each(|note| log.warn(format_args!("{note}")));
     let finished = match &options.action {
         SpoolAction::List { json } => list::run(&config, &environment, *json, clock.now(), &mut std::io::stdout()),

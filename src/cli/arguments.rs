@@ -25,7 +25,7 @@ pub(super) struct Flag<A> {
 }
 
 pub(super) const fn flag<A>(name: &'static str, short: Option<char>, value: &'static str, action: A, doc: &'static str) -> Flag<A> {
-    Flag { name, short, value, action, doc, repeats: matches!(name.as_bytes(), b"-v") }
+    Flag { name, short, value, action, doc, repeats: matches!(name.as_bytes(), b"-v" | b"--listen") }
 }
 
 impl<A> Flag<A> {

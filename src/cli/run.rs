@@ -49,7 +49,7 @@ pub(super) const FLAGS: [Flag<Action>; 21] = [
     flag("--format", None, "FORMAT", Action::Format, "record data: influx|json|string|custom"),
     flag("--pack", None, "HOW", Action::Key(Id::Pack), "lines a record: metric (one), lines (of one key)"),
     flag("--content-encoding", None, "HOW", Action::Key(Id::ContentEncoding), "encoding of record data: identity"),
-    flag("--listen", None, "WHERE", Action::Key(Id::Listen), "where lines come from: stdin, unix:///PATH, unixgram:///PATH; repeatable"),
+    flag("--listen", None, "WHERE", Action::Key(Id::Listen), "source of lines: stdin, unix:///PATH, unixgram:///PATH; repeatable"),
     flag("--deadline", None, "TIME", Action::Key(Id::Deadline), "limit of the whole run; the sender keeps its lines until it ends"),
     flag("--spool", None, "DIR", Action::Key(Id::SpoolDirectory), "keep here what cannot be delivered yet"),
     flag("--shutdown-timeout", None, "TIME", Action::Key(Id::ShutdownTimeout), "time for what remains at the end of a pipe"),
@@ -137,7 +137,9 @@ impl Parser {
 
     fn set(&mut self, name: &'static str, id: Id, text: &str) -> Result<(), UsageError> {
         if text.trim().is_empty() {
-            return Err(error(format!("{name} is empty, must be {}", id.key().kind.describe().trim_end_matches(" in quotes"))));
+            let what = id.key().kind.describe();
+            let what = what.trim_end_matches(", or an array of them").trim_end_matches(" in quotes");
+            return Err(error(format!("{name} is empty, must be {what}")));
         }
         let value = id.key().kind.read(text).map_err(|reason| error(format!("{name} {reason}")))?;
         // A list grows with each option that names it.

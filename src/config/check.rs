@@ -57,12 +57,13 @@ pub(super) fn sources(document: &Document, settings: &Settings, report: &mut Rep
     if let Some((given, needed)) = given.zip(IOT.iter().find(|id| missing(id))) {
         report.push(settings.key_place(given), format!("{} is given without {}", settings.subject(given), needed.key().path()));
     }
+    // Telegraf takes no notice of them either; and where the role is an empty variable there is none today.
+    let is_harmless = document.telegraf.is_some() || document.blank.iter().any(|(id, _)| *id == Id::RoleArn);
     for id in [Id::RoleSessionName, Id::ExternalId, Id::WebIdentityTokenFile] {
         if settings.is_set(id) && missing(&Id::RoleArn) {
-            // Telegraf takes no notice of them either.
-            match document.telegraf {
-                Some(_) => report.note(settings.key_place(id), format!("{} counts only with role_arn", settings.subject(id))),
-                None => report.push(settings.key_place(id), format!("{} is given without role_arn", settings.subject(id))),
+            match is_harmless {
+                true => report.note(settings.key_place(id), format!("{} counts only with role_arn", settings.subject(id))),
+                false => report.push(settings.key_place(id), format!("{} is given without role_arn", settings.subject(id))),
             }
         }
     }
@@ -184,6 +185,8 @@ pub(super) struct Given {
 pub(super) fn assemble(settings: &Settings, given: Given) -> Config {
     let text = |id| settings.text(id).map(str::to_owned);
     let keys = text(Id::AccessKey).zip(text(Id::SecretKey).map(Secret::new));
+    // Without the role they were noted as counting for nothing: nobody further on must take them for something.
+    let of_role = |id| text(id).filter(|_| settings.is_set(Id::RoleArn));
     let (line_size, hot_size) = (settings.size(Id::LineSize), settings.size(Id::HotSize));
     // A default gives way to what was said; what was said does not, and has been checked.
     let buffer = settings.size(Id::Buffer).max(limits::block_size_max(line_size));
@@ -196,9 +199,9 @@ pub(super) fn assemble(settings: &Settings, given: Given) -> Config {
             profile: text(Id::Profile),
             shared_credential_file: text(Id::SharedCredentialFile).map(PathBuf::from),
             role_arn: text(Id::RoleArn),
-            role_session_name: text(Id::RoleSessionName),
-            external_id: text(Id::ExternalId),
-            web_identity_token_file: text(Id::WebIdentityTokenFile).map(PathBuf::from),
+            role_session_name: of_role(Id::RoleSessionName),
+            external_id: of_role(Id::ExternalId),
+            web_identity_token_file: of_role(Id::WebIdentityTokenFile).map(PathBuf::from),
             imds_off: settings.word(Id::Imds) == "off",
             cache_directory: text(Id::CacheDirectory).map(PathBuf::from),
             iot: iot(settings),

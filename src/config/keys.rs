@@ -213,7 +213,7 @@ const KEY_TEXT: Kind = text("text", check_partition_text);
 pub const KEYS: [Key; 62] = [
     key(Id::Region, "", "region", text("a region", check_region), Preset::Unset("`AWS_REGION`, `AWS_DEFAULT_REGION`, the profile's"), "region of the stream, also the one that is signed"),
     key(Id::Streamname, "", "streamname", text("a stream name", check_stream), Preset::Unset(""), "name of the Kinesis data stream"),
-    key(Id::AccessKey, "", "access_key", text("an access key", check_secret), Preset::Unset(""), "explicit credentials, with `secret_key`; before all other sources"),
+    key(Id::AccessKey, "", "access_key", text("an access key", check_secret), Preset::Unset(""), "explicit credentials, with `secret_key`; before a profile and the environment"),
     key(Id::SecretKey, "", "secret_key", text("a secret key", check_secret), Preset::Unset(""), "secret of `access_key`"),
     key(Id::Token, "", "token", text("a session token", check_secret), Preset::Unset(""), "session token of `access_key`"),
     key(Id::Profile, "", "profile", text("a profile name", check_line), Preset::Unset(""), "profile of the shared files, before the environment"),

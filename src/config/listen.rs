@@ -34,8 +34,7 @@ impl Listen {
             return wrong(&format!("must be stdin, unix:///PATH or unixgram:///PATH{meant}"));
         };
         if !matches!(scheme, "unix" | "unixgram") {
-            let meant =
-                near::nearest(scheme, ["unix", "unixgram"].into_iter()).map_or(String::new(), |near| format!(", did you mean \"{near}://\"?"));
+            let meant = near::nearest(scheme, ["unix", "unixgram"]).map_or(String::new(), |near| format!(", did you mean \"{near}://\"?"));
             return wrong(&format!("must be stdin, unix:///PATH or unixgram:///PATH{meant}"));
         }
         if !path.starts_with('/') || path.ends_with('/') || path.contains('\0') {

@@ -134,7 +134,7 @@ pub struct CredentialsConfig {
     pub shared_credential_file: Option<PathBuf>,
     /// The role to assume with what the rest of the chain finds, or with the web identity.
     pub role_arn: Option<String>,
-    /// The name of that session.
+    /// The name of that session; never without `role_arn`, as the two that follow.
     pub role_session_name: Option<String>,
     /// What the role's trust policy may ask for.
     pub external_id: Option<String>,

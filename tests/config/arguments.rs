@@ -99,9 +99,19 @@ fn arguments_that_cannot_be_followed_say_why_in_one_line() {
             &["--endpoint-url", "http://a:hunter2@h"],
             "--endpoint-url has a user or password before the host, must have none: requests are signed with AWS credentials",
         ),
+        (&["--listen", "unix:///a", "--listen=stdin", "--listen", "unix:///a"], "--listen has \"unix:///a\" twice, must have it once"),
+        (
+            &["--listen", "unix:///a", "--listen", "/b"],
+            "--listen is \"/b\", must be stdin, unix:///PATH or unixgram:///PATH, did you mean \"unix:///b\"?",
+        ),
+        (&["--listen="], "--listen is empty, must be an address (stdin, unix:///PATH or unixgram:///PATH)"),
+        (&["--role-arn", "edge"], "--role-arn is \"edge\", must be like \"arn:aws:iam::123456789012:role/NAME\""),
+        (&["--log", "file"], "--log is \"file\", must be one of \"auto\", \"stderr\", \"journal\", \"telegraf\""),
     ] {
         assert_eq!(usage(arguments), reason, "{arguments:?}");
     }
+    let nine: Vec<String> = (0..=limits::LISTENERS_MAX).map(|n| format!("--listen=unix:///{n}")).collect();
+    assert_eq!(usage(&nine.iter().map(String::as_str).collect::<Vec<_>>()), "--listen has 9 entries, must have at most 8");
     let long = usage(&[&format!("--{}", "é\u{1b}".repeat(10_000))]);
     assert!(long.len() <= limits::FIRST_LINE_SIZE_MAX && long.bytes().all(|b| b == b' ' || b.is_ascii_graphic()), "{long}");
 }
@@ -133,7 +143,19 @@ fn the_commands_of_spool_have_help_of_their_own() {
 #[test]
 fn the_help_text_names_every_option_and_the_defaults_of_the_table() {
     let help = cli::help();
-    for option in ["-c, --config PATH", "--stream NAME", "--partition METHOD", "--dry-run", "  -v ", "  -q ", "-h, --help", "-V, --version"] {
+    for option in [
+        "-c, --config PATH",
+        "--stream NAME",
+        "--partition METHOD",
+        "--role-arn ARN",
+        "--listen WHERE",
+        "--log WHERE",
+        "--dry-run",
+        "  -v ",
+        "  -q ",
+        "-h, --help",
+        "-V, --version",
+    ] {
         assert!(help.contains(option), "{option}");
     }
     assert!(help.contains("(default: 4s)") && help.contains("(default: influx)") && help.contains("(default: 10s)"), "{help}");

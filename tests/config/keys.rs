@@ -58,7 +58,8 @@ fn every_range_includes_its_ends_and_nothing_beyond() {
                 }
             }
             Kind::Duration { min, max } => {
-                let said = |ms: u128| first_line_with(key, &format!("\"{ms}ms\""));
+                // Keys that need each other have their own test.
+                let said = |ms: u128| first_line_with(key, &format!("\"{ms}ms\"")).filter(|said| !said.contains(" is given without "));
                 assert_eq!((said(min.as_millis()), said(max.as_millis())), (None, None), "{}", key.path());
                 assert!(said(max.as_millis() + 1).is_some_and(|said| said.contains("must be at most")), "{}", key.path());
                 if !min.is_zero() {

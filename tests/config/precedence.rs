@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use kinegraf::config::{Destination, Level, Pack};
+use kinegraf::config::{Destination, Level, Listen, Pack};
 use kinegraf::line::partition_key::PartitionMethod;
 
 use crate::{MINIMAL, load_all, load_file, without_file};
@@ -92,6 +92,38 @@ fn a_flag_wins_over_the_file_and_the_environment_fills_only_what_is_empty() {
         (Some(Duration::from_secs(4)), Pack::Metric, Duration::ZERO)
     );
     assert_eq!((config.packing.flush_interval, config.credentials.profile.as_deref()), (Duration::from_millis(500), Some("p")));
+}
+
+#[test]
+fn listen_is_repeated_on_the_command_line_and_wins_as_a_whole_over_the_file() {
+    let unix = |path: &str| Listen::Unix(path.into());
+    let file = format!("{MINIMAL}[input]\nlisten = [\"unix:///file\", \"stdin\"]\n");
+    let listen = |file: &str, flags: &[&str]| load_all(file, flags, &[]).unwrap().input.listen;
+    assert_eq!(listen(MINIMAL, &[]), [Listen::Stdin]);
+    assert_eq!(listen(&file, &[]), [unix("/file"), Listen::Stdin]);
+    let flags = ["--listen", "unix:///a", "--role-arn=arn:aws:iam::123456789012:role/edge", "--listen=unixgram:///b"];
+    for file in [MINIMAL, &file] {
+        assert_eq!(listen(file, &flags), [unix("/a"), Listen::Unixgram("/b".into())]);
+    }
+}
+
+#[test]
+fn what_belongs_to_a_role_is_a_mistake_without_one_unless_the_role_is_an_empty_variable() {
+    for key in ["role_session_name = \"gw-7\"", "external_id = \"customer:1\"", "web_identity_token_file = \"/t\""] {
+        let name = key.split(' ').next().unwrap();
+        let said = load_file(&format!("{MINIMAL}{key}\n")).unwrap_err();
+        assert_eq!((said.first_line(), said.exit_code()), (format!("f.toml:3:1: {name} is given without role_arn"), 78));
+        let by_variable = format!("{MINIMAL}role_arn = \"${{ROLE:-}}\"\n{key}\n");
+        let config = load_file(&by_variable).unwrap();
+        assert_eq!(config.notes, [format!("f.toml:4:1: {name} counts only with role_arn")]);
+        assert_eq!(format!("{:?}", config.credentials), format!("{:?}", load_file(MINIMAL).unwrap().credentials));
+        for (flags, variables) in
+            [(&[][..], &[("ROLE", "arn:aws:iam::123456789012:role/a")][..]), (&["--role-arn=arn:aws:iam::123456789012:role/a"], &[])]
+        {
+            let config = load_all(&by_variable, flags, variables).unwrap();
+            assert_eq!((config.credentials.role_arn.as_deref(), config.notes.len()), (Some("arn:aws:iam::123456789012:role/a"), 0));
+        }
+    }
 }
 
 #[test]

@@ -45,8 +45,16 @@ fn the_samples_of_four_versions_are_read_as_they_are() {
 fn every_option_of_any_version_keeps_its_meaning() {
     let config = with(
         "  access_key = \"AKIAIOSFODNN7EXAMPLE\"\n  secret_key = \"hunter2\"\n  token = \"hunter3\"\n  profile = \"edge\"\n  shared_credential_file = \"/c\"\n\
-           endpoint_url = \"http://127.0.0.1:4567\"\n  debug = true\n  role_arn = \"\"\n  web_identity_token_file = \"\"\n  role_session_name = \"\"\n",
+           endpoint_url = \"http://127.0.0.1:4567\"\n  debug = true\n  role_arn = \"arn:aws:iam::123456789012:role/x\"\n\
+           web_identity_token_file = \"/t\"\n  role_session_name = \"gw-7\"\n  external_id = \"customer:1\"\n",
     );
+    assert_eq!(config.notes, [] as [&str; 0]);
+    let credentials = &config.credentials;
+    assert_eq!(
+        [&credentials.role_arn, &credentials.role_session_name, &credentials.external_id].map(|text| text.as_deref()),
+        [Some("arn:aws:iam::123456789012:role/x"), Some("gw-7"), Some("customer:1")]
+    );
+    assert_eq!(credentials.web_identity_token_file, Some("/t".into()));
     let (id, secret) = config.credentials.keys.unwrap();
     assert_eq!((id.as_str(), secret.reveal(), config.credentials.token.unwrap().reveal()), ("AKIAIOSFODNN7EXAMPLE", "hunter2", "hunter3"));
     assert_eq!((config.credentials.profile.as_deref(), config.credentials.shared_credential_file), (Some("edge"), Some("/c".into())));
@@ -69,6 +77,7 @@ fn a_name_that_no_stream_can_have_is_a_mistake_before_anything_is_read() {
 #[test]
 fn options_that_are_there_and_empty_are_as_if_they_were_not() {
     let empty = "  access_key = \"\"\n  secret_key = \"\"\n  token = \"\"\n  profile = \"\"\n  shared_credential_file = \"\"\n  endpoint_url = \"\"\n\
+                   role_arn = \"\"\n  role_session_name = \"\"\n  external_id = \"\"\n  web_identity_token_file = \"\"\n  \
                    data_format = \"\"\n  partitionkey = \"\"\n  [outputs.kinesis.partition]\n    method = \"\"\n    key = \"\"\n    default = \"\"\n";
     assert_eq!(format!("{:?}", with(empty)), format!("{:?}", with("")));
     let from_environment = load_all("[[outputs.kinesis]]\nregion = \"\"\nstreamname = \"s\"\n", &[], &[("AWS_REGION", "us-west-2")]).unwrap();
@@ -124,6 +133,17 @@ fn a_partition_option_that_its_method_ignores_is_told_and_no_mistake_as_in_teleg
 }
 
 #[test]
+fn what_belongs_to_a_role_is_told_without_one_and_no_mistake_as_in_telegraf() {
+    for option in ["role_session_name = \"gw-7\"", "web_identity_token_file = \"/t\""] {
+        let (name, role) = (option.split(' ').next().unwrap(), "role_arn = \"arn:aws:iam::123456789012:role/x\"");
+        let expected = [format!("f.toml:4:3: {name} counts only with role_arn")];
+        assert_eq!(with(&format!("  {option}\n")).notes, expected);
+        assert_eq!(with(&format!("  {option}\n  role_arn = \"\"\n")).notes, expected);
+        assert_eq!(with(&format!("  {option}\n  {role}\n")).notes, [] as [&str; 0]);
+    }
+}
+
+#[test]
 fn any_format_but_string_is_custom_and_counts_only_without_data_format() {
     for (text, expected) in
         [("string", Format::String), ("custom", Format::Custom), ("String", Format::Custom), ("", Format::Custom), ("x", Format::Custom)]
@@ -167,7 +187,8 @@ fn what_only_telegraf_can_do_is_ignored_with_one_note_or_refused_with_where_to_p
         assert!(said.contains("can only be obeyed by Telegraf: put it into the section that starts kinegraf"), "{said}");
     }
     assert!(refused("  [outputs.kinesis.tagdrop]\n    host = [\"a\"]\n").contains("tagdrop can only be obeyed by Telegraf"));
-    assert!(refused("  role_arn = \"arn:aws:iam::123456789012:role/x\"\n").contains("assuming a role is not built"));
+    assert!(refused("  role_arn = \"arn:aws:iam::123456789012:user/x\"\n").contains("must be like \"arn:aws:iam::123456789012:role/NAME\""));
+    assert!(refused("  json_transformation = \"$\"\n").contains("json_transformation is not read: kinegraf writes JSON without it"));
     let said = refused("  endpoint_url = \"http://192.0.2.1\"\n");
     assert!(said.contains("must be https; kinegraf migrate FILE makes a file of kinegraf's own, which can allow it"), "{said}");
     assert!(refused("  [packing]\n").contains("[packing] is not read in a file of Telegraf"));

@@ -28,6 +28,23 @@ fn a_value_of_any_kind_may_come_from_a_variable() {
 }
 
 #[test]
+fn variables_are_replaced_inside_an_array_too() {
+    use kinegraf::config::Listen;
+    let extra = "[input]\nlisten = [\"unix://${RUN}/k.sock\", \"${MORE:-stdin}\"]\n";
+    let listen = |environment: &[(&str, &str)]| load_all(&format!("{FILE}{extra}"), &[], environment).unwrap().input.listen;
+    assert_eq!(listen(&[("STREAM", "s"), ("RUN", "/run/a")]), [Listen::Unix("/run/a/k.sock".into()), Listen::Stdin]);
+    let more = [("STREAM", "s"), ("RUN", "/r"), ("MORE", "unixgram:///d")];
+    assert_eq!(listen(&more), [Listen::Unix("/r/k.sock".into()), Listen::Unixgram("/d".into())]);
+    let unset = said(extra, &[("STREAM", "s")]);
+    assert!(unset.starts_with("f.toml:4:10: input.listen needs the variable RUN, which is not set"), "{unset}");
+    let wrong = said(extra, &[("STREAM", "s"), ("RUN", "run")]);
+    assert!(wrong.starts_with("f.toml:4:10: input.listen is \"unix://run/k.sock\", must have an absolute path"), "{wrong}");
+    // As text too, without an array.
+    let one = load_all(&format!("{FILE}[input]\nlisten = \"unix://${{RUN}}\"\n"), &[], &[("STREAM", "s"), ("RUN", "/r")]).unwrap();
+    assert_eq!(one.input.listen, [Listen::Unix("/r".into())]);
+}
+
+#[test]
 fn a_variable_that_nobody_set_is_said_with_its_name_and_where_it_stands() {
     let said = said("", &[]);
     assert!(said.starts_with("f.toml:2:14: streamname needs the variable STREAM, which is not set: set it for kinegraf as well"), "{said}");

@@ -35,7 +35,8 @@ fn all_of(mut config: Config) -> String {
     format!("{config:?} {secrets:?} {token:?}")
 }
 
-const VARIABLES: [(&str, &str); 8] = [
+const VARIABLES: [(&str, &str); 9] = [
+    ("ROLE", "arn:aws:iam::123456789012:role/edge"),
     ("REGION", "us-east-2"),
     ("STREAM", "from_a_variable"),
     ("SECRET", "hunter2"),
@@ -87,6 +88,12 @@ fn section() -> impl Strategy<Value = String> {
         option("profile", &["\"\"", "\"edge\""]),
         option("shared_credential_file", &["\"/etc/c\"", "\"${EMPTY}\""]),
     );
+    let role = (
+        option("role_arn", &["\"arn:aws:iam::123456789012:role/x\"", "'arn:aws:iam::123456789012:role/x'", "\"${ROLE}\"", "\"\"", "\"${EMPTY}\""]),
+        option("role_session_name", &["\"gw-7\"", "\"gw-${KEY}\"", "\"\"", "\"${EMPTY}\""]),
+        option("external_id", &["'customer:1'", "\"\""]),
+        option("web_identity_token_file", &["\"/t\"", "\"${EMPTY}\"", "\"${NOT_SET:-/t}\""]),
+    );
     let format = (
         option("data_format", &["\"influx\"", "\"json\"", "\"\"", "\"${JSON}\"", "\"${EMPTY}\""]),
         option("format", &["\"string\"", "\"custom\"", "\"String\"", "\"\"", "'anything'"]),
@@ -95,8 +102,9 @@ fn section() -> impl Strategy<Value = String> {
     );
     let keys = (option("partitionkey", TEXTS), option("use_random_partitionkey", &["true", "false", "\"${TRUE}\"", "\"${EMPTY}\""]));
     let agent = option("metric_batch_size", &["500"]);
-    (place, credentials, format, keys, agent, partition()).prop_map(|(place, credentials, format, keys, agent, partition)| {
-        let mut out = String::from("[[outputs.kinesis]]\n");
+    let parts = (place, credentials, role, format, keys, agent, partition());
+    parts.prop_map(|(place, credentials, role, format, keys, agent, partition)| {
+        let mut out = String::from("[[outputs.kinesis]]\n") + &role.0 + &role.1 + &role.2 + &role.3;
         for part in [&place.0, &place.1, &place.2, &credentials.0, &credentials.1, &credentials.2, &format.0, &format.1, &format.2, &format.3] {
             out.push_str(part);
         }

@@ -75,6 +75,40 @@ fn what_is_empty_or_looked_at_by_nobody_is_left_out_and_said() {
 }
 
 #[test]
+fn a_role_goes_into_the_file_with_all_that_belongs_to_it_and_nowhere_else() {
+    let role = "role_arn = \"arn:aws:iam::123456789012:role/${SITE}\"";
+    let of_it = ["role_session_name = 'gw-7'", "external_id = \"customer:1\"", "web_identity_token_file = \"/run/token\""];
+    let options = format!("  {role}\n  {}\n", of_it.join("\n  "));
+    assert_eq!(file_of(&options), [&[role][..], &of_it, &["[partition]", "method = \"random\""]].concat());
+    for pairing in ["exec", "execd", "socket"] {
+        let migration = Migration::of(format!("{SECTION}{options}"));
+        let finished = migration.program(&["--pairing", pairing]).env("SITE", "hh").run().assert_code(0);
+        let printed = String::from_utf8(finished.stdout).unwrap();
+        assert!(!["role_arn", "gw-7", "customer:1", "/run/token"].iter().any(|text| printed.contains(text)), "{printed}");
+        assert!(
+            finished.stderr.contains("the file takes the variables SITE,") && !finished.stderr.contains("names no credentials"),
+            "{}",
+            finished.stderr
+        );
+        // The file is read as it is, whoever hands lines over.
+        let program = crate::kinegraf().args(["--dry-run", "--config"]).args([&migration.output]).env("SITE", "hh");
+        assert_eq!(program.stdin("cpu v=1 1\n").run().assert_code(0).stdout.split(|byte| *byte == b'\n').count(), 2);
+    }
+    // A role alone is assumed with credentials that the section does not name.
+    let finished = Migration::of(format!("{SECTION}  role_arn = \"arn:aws:iam::123456789012:role/x\"\n")).run(&[]).assert_code(0);
+    assert!(finished.stderr.contains("names no credentials"), "{}", finished.stderr);
+}
+
+#[test]
+fn what_belongs_to_a_role_is_left_out_without_one_since_nothing_looked_at_it() {
+    let options = "  role_arn = \"\"\n  role_session_name = \"gw-7\"\n  web_identity_token_file = \"/t\"\n";
+    assert_eq!(file_of(options), ["[partition]", "method = \"random\""]);
+    let finished = Migration::of(format!("{SECTION}{options}")).run(&[]).assert_code(0);
+    assert!(finished.stderr.contains("left out, since nothing looked at it: role_session_name, web_identity_token_file\n"), "{}", finished.stderr);
+    assert!(finished.stderr.contains("names no credentials"), "{}", finished.stderr);
+}
+
+#[test]
 fn an_empty_variable_is_not_an_empty_option() {
     // Where Telegraf runs it may have a value.
     let migration = Migration::of(format!("{SECTION}  token = \"${{TOKEN:-}}\"\n  access_key = \"$A\"\n  secret_key = \"$S\"\n"));
@@ -183,7 +217,11 @@ fn sections_that_cannot_be_taken_over_are_78_with_their_places_and_make_nothing(
         ("", ": is no configuration of Telegraf"),
         (&format!("{SECTION}\n{SECTION}"), ":5:1: a second [[outputs.kinesis]], the first is in line 1"),
         (&format!("{SECTION}  rgion = \"x\"\n"), ":4:3: unknown key 'rgion'"),
-        (&format!("{SECTION}  role_arn = \"arn:aws:iam::1:role/x\"\n"), ":4:3: role_arn is not read"),
+        (
+            &format!("{SECTION}  role_arn = \"arn:aws:iam::123456789012:user/x\"\n"),
+            ":4:14: role_arn is \"arn:aws:iam::123456789012:user/x\", must be like",
+        ),
+        (&format!("{SECTION}  json_transformation = \"$\"\n"), ":4:3: json_transformation is not read"),
         (&format!("{SECTION}  token = \"@{{store:token}}\"\n"), ":4:11: token refers to a secret store"),
         (&format!("{SECTION}  [outputs.kinesis.partition]\n    method = \"tag\"\n"), ":5:14: partition.method is \"tag\", which needs partition.key"),
         ("[[outputs.kinesis]]\n  region = \"eu-west-1\"\n  streamname = \"\"\n", ":3:3: no stream is named"),

@@ -18,6 +18,7 @@ mod faults;
 mod four_failures;
 mod invalid;
 mod limits;
+mod log_to;
 mod nasty;
 mod refusals;
 mod signals;

@@ -56,9 +56,10 @@ pub(super) fn on_section(section: &Section<'_>, pairing: Pairing, environment: &
     if section.raw(Id::Region).is_none() {
         notes.push("the section names no region: kinegraf takes AWS_REGION or AWS_DEFAULT_REGION, one of which it needs".to_owned());
     }
-    if [Id::AccessKey, Id::Profile, Id::SharedCredentialFile].into_iter().all(|id| section.raw(id).is_none()) {
-        let message = "the section names no credentials: this version takes AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the shared files of the user \
-                       that it runs as, and asks no metadata or container service";
+    let has_token = section.raw(Id::WebIdentityTokenFile).is_some() && section.raw(Id::RoleArn).is_some();
+    if !has_token && [Id::AccessKey, Id::Profile, Id::SharedCredentialFile].into_iter().all(|id| section.raw(id).is_none()) {
+        let message = "the section names no credentials: kinegraf takes AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, the shared files of the user that it \
+                       runs as, or asks the container's or the instance's service";
         notes.push(message.to_owned());
     }
     let left_out = own_file::left_out(section);

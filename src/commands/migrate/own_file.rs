@@ -20,6 +20,8 @@ const PARTITION: [Id; 6] =
     [Id::PartitionMethod, Id::PartitionKey, Id::PartitionDefault, Id::PartitionTemplate, Id::Partitionkey, Id::UseRandomPartitionkey];
 /// The keys that say together what record data looks like.
 const FORMAT: [Id; 3] = [Id::DataFormat, Id::Format, Id::JsonTimestampUnits];
+/// The keys that nothing looks at without `role_arn`: a mistake in a file of ours, where Telegraf says nothing.
+const OF_ROLE: [Id; 3] = [Id::RoleSessionName, Id::ExternalId, Id::WebIdentityTokenFile];
 
 const AS_IT_WAS: &str = "Left as it was: what its successor would say depends on a variable.";
 const NO_METHOD: &str = "The section named no method, and Kinesis takes no record without a key.";
@@ -81,8 +83,9 @@ pub(super) fn taken_over(section: &Section<'_>) -> Vec<Id> {
 }
 
 fn entries(section: &Section<'_>) -> Vec<Entry> {
-    let mut entries: Vec<Entry> =
-        section.given().filter(|id| !PARTITION.contains(id) && !FORMAT.contains(id)).filter_map(|id| as_written(section, id)).collect();
+    let has_role = section.raw(Id::RoleArn).is_some();
+    let alone = |id: &Id| !PARTITION.contains(id) && !FORMAT.contains(id) && (has_role || !OF_ROLE.contains(id));
+    let mut entries: Vec<Entry> = section.given().filter(alone).filter_map(|id| as_written(section, id)).collect();
     entries.extend(format(section));
     entries.extend(partition(section));
     if section.is_exposed {
