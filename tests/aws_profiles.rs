@@ -118,10 +118,14 @@ fn keys_without_an_expiration_are_kept() {
 }
 
 #[test]
-fn a_board_without_a_clock_takes_what_it_cannot_judge() {
-    let dir = Dir::with_script(&format!("echo '{KEYS}'"));
+fn a_board_without_a_clock_cannot_judge_an_expiration_and_asks_again_soon() {
+    let dir = Dir::with_script(&format!("echo x >> \"$(dirname $0)/runs\"; echo '{KEYS}'"));
     let mut chain = dir.chain(Duration::from_secs(20));
-    assert_eq!(chain.credentials(Now { mono: Duration::ZERO, wall: Duration::from_secs(5) }).unwrap().access_key_id(), "AK");
+    for (seconds, runs) in [(0, "x\n"), (14 * 60, "x\n"), (16 * 60, "x\nx\n")] {
+        let now = Now { mono: Duration::from_secs(seconds), wall: Duration::from_secs(5 + seconds) };
+        assert_eq!(chain.credentials(now).unwrap().access_key_id(), "AK");
+        assert_eq!(fs::read_to_string(dir.0.join("runs")).unwrap(), runs);
+    }
 }
 
 #[test]
