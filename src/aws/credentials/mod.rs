@@ -11,9 +11,10 @@ mod explicit;
 mod imds;
 mod iot;
 mod metadata;
+mod process;
 mod profile;
-mod shared_file;
 mod sts;
+mod trusted;
 mod web_identity;
 
 use std::fmt;
