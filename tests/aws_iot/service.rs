@@ -2,6 +2,8 @@
 //!
 //! It answers what it is told to, one connection after the other, keeps what it was asked, and ends when it is dropped. Certificates are made when a test starts.
 
+#![allow(dead_code, reason = "each test crate uses its own part")]
+
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
