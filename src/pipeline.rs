@@ -14,6 +14,7 @@
 //!
 //! Here: what goes in and out, and how a run ends. What an answer changes is in `pipeline/reply.rs`.
 
+mod hand_off;
 mod reply;
 mod settling;
 
@@ -31,12 +32,13 @@ use crate::planted;
 use crate::planted::Bug;
 use crate::random::Random;
 use crate::record::packer::Packer;
-use crate::spool::block::BlockBuilder;
+use crate::spool::block::{BlockBuilder, Position};
 use crate::spool::cold::ColdState;
 use crate::spool::disk::Disk;
 use crate::spool::spool::{Full, Spool};
 use crate::time::{Deadline, Now, Skew};
 
+pub use hand_off::Fate;
 pub use reply::SetAside;
 
 /// An endpoint is never left alone for longer on the word of an earlier run: its clock may have been wrong.
@@ -121,6 +123,10 @@ pub struct Pipeline<D: Disk> {
     left_alone: Option<Deadline>,
     /// The spool was full since lines last left the packer.
     pressed: bool,
+    /// Lines of blocks before it wait for no others.
+    flush_until: Position,
+    /// Blocks before it are to be made durable.
+    settle_until: Position,
     /// Lines in the batch.
     open_lines: u64,
     /// Of these, lines that this run accepted.
@@ -151,6 +157,8 @@ impl<D: Disk> Pipeline<D> {
             trouble: Trouble::default(),
             closing: None,
             pressed: false,
+            flush_until: Position(0),
+            settle_until: Position(0),
             open_lines: 0,
             open_own_lines: 0,
             in_flight: false,
@@ -415,7 +423,7 @@ impl<D: Disk> Pipeline<D> {
                     next => break next,
                 }
             };
-            let flush = self.closing.is_some() || self.pressed;
+            let flush = self.closing.is_some() || self.pressed || self.flushes();
             if !self.packer.ripe(now, next.as_ref(), flush) {
                 return;
             }

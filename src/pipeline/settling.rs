@@ -2,7 +2,7 @@
 //!
 //! | when | how often |
 //! |---|---|
-//! | `sync = "always"`, hot is full, the input has ended or a third of the deadline is left | at once |
+//! | `sync = "always"`, hot is full, the input has ended, a sender waits for it, or a third of the deadline is left | at once |
 //! | nothing was stored since a send failed, or a line waited `sync_after` beyond its flush | every 10 s, or for 128 KiB |
 
 use std::io;
@@ -67,6 +67,7 @@ impl<D: Disk> Pipeline<D> {
         };
         let due = if self.options.sync_always
             || self.pressed
+            || self.was_asked_to_settle()
             || ((self.closing.is_some() || self.is_refused_for_good()) && self.options.deadline.is_none())
         {
             at_once

@@ -13,6 +13,8 @@
 //! - Reading moves forward only. A retry is *not acknowledging*; nothing is read twice in one run.
 //! - A cold disk that fails or is full changes nothing about hot; it is tried again later.
 
+mod view;
+
 use std::io;
 use std::time::Duration;
 
@@ -353,36 +355,6 @@ impl<D: Disk> Spool<D> {
         if let Some(cold) = &mut self.cold {
             cold.acknowledge(end, now);
         }
-    }
-
-    /// The next block that will be read. Acknowledging it acknowledges everything that was read.
-    pub fn read_position(&self) -> Position {
-        self.read
-    }
-
-    /// The first position of this run: blocks before it were found.
-    pub fn opened(&self) -> Position {
-        self.opened
-    }
-
-    /// Lines of this run that have not been read.
-    pub fn unread_lines(&self) -> u64 {
-        self.unread_lines
-    }
-
-    /// Bytes in both disks.
-    pub fn used(&self) -> u64 {
-        self.hot.used() + self.cold.as_ref().map_or(0, |cold| cold.store.used())
-    }
-
-    /// What happened.
-    pub fn counters(&self) -> &SpoolCounters {
-        &self.counters
-    }
-
-    /// The cold disk, where there is one.
-    pub fn cold(&self) -> Option<&Cold<D>> {
-        self.cold.as_ref()
     }
 
     /// Whether something is in hot only and there is a cold disk that may take it.

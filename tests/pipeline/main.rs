@@ -11,7 +11,7 @@ use bench::{Bench, Options};
 use kinegraf::config::{Ordering, Pack};
 use kinegraf::counters::RejectReason;
 use kinegraf::kinesis::outcome::{Class, Outcome, RetryReason};
-use kinegraf::pipeline::Step;
+use kinegraf::pipeline::{Fate, Step};
 
 const THROTTLED: Outcome = Outcome::Retry(RetryReason::Throttled);
 
@@ -451,4 +451,23 @@ fn a_full_spool_lets_lines_leave_before_their_flush_interval() {
         accepted += 1;
     }
     assert_eq!(bench.send().len(), accepted as usize);
+}
+
+#[test]
+fn a_sender_that_waits_is_delivered_at_once_and_told_when_the_last_of_its_lines_is_stored() {
+    let mut bench = Bench::new(Options::default());
+    bench.accept(0..3);
+    assert!(matches!(bench.poll(), Step::Wait(Some(_))), "others are waited for");
+    let end = bench.pipeline.end_of_accepted();
+    bench.pipeline.flush();
+    bench.accept(3..4);
+    assert_eq!(bench.send(), [0, 1, 2, 3]);
+    bench.answer(&[Outcome::Stored, THROTTLED, Outcome::Stored, Outcome::Stored]);
+    assert_eq!(bench.pipeline.fate(end), Fate::Waiting);
+    bench.accept(4..6);
+    bench.advance(Duration::from_secs(1));
+    assert_eq!(bench.send(), [1], "newer lines wait for others again");
+    bench.answer(&[Outcome::Stored]);
+    assert_eq!(bench.pipeline.fate(end), Fate::Delivered);
+    assert_eq!(bench.pipeline.fate(bench.pipeline.end_of_accepted()), Fate::Waiting);
 }

@@ -21,6 +21,7 @@ mod iot;
 #[path = "../aws_iot/service.rs"]
 mod iot_service;
 mod limits;
+mod log_to;
 mod nasty;
 mod refusals;
 mod signals;

@@ -39,6 +39,8 @@ fn help_lists_every_flag_and_every_exit_code() {
         "--shutdown-timeout",
         "--flush-interval",
         "--dry-run",
+        "--log",
+        "--role-arn",
         "-v ",
         "-q ",
         "-h, --help",

@@ -1,0 +1,53 @@
+//! What there is to see of a spool without changing it: how far it is, and what it holds.
+
+use super::{Spool, SpoolCounters};
+use crate::spool::block::Position;
+use crate::spool::cold::Cold;
+use crate::spool::disk::Disk;
+
+impl<D: Disk> Spool<D> {
+    /// The next block that will be read. Acknowledging it acknowledges everything that was read.
+    pub fn read_position(&self) -> Position {
+        self.read
+    }
+
+    /// The next block's position: behind everything that was appended.
+    pub fn end(&self) -> Position {
+        self.next
+    }
+
+    /// Every block before it is acknowledged.
+    pub fn acknowledged(&self) -> Position {
+        self.acknowledged
+    }
+
+    /// Every block before it is durable, or acknowledged; None without a cold disk.
+    pub fn settled_end(&self) -> Option<Position> {
+        self.cold.as_ref().map(|cold| cold.settled)
+    }
+
+    /// The first position of this run: blocks before it were found.
+    pub fn opened(&self) -> Position {
+        self.opened
+    }
+
+    /// Lines of this run that have not been read.
+    pub fn unread_lines(&self) -> u64 {
+        self.unread_lines
+    }
+
+    /// Bytes in both disks.
+    pub fn used(&self) -> u64 {
+        self.hot.used() + self.cold.as_ref().map_or(0, |cold| cold.store.used())
+    }
+
+    /// What happened.
+    pub fn counters(&self) -> &SpoolCounters {
+        &self.counters
+    }
+
+    /// The cold disk, where there is one.
+    pub fn cold(&self) -> Option<&Cold<D>> {
+        self.cold.as_ref()
+    }
+}
