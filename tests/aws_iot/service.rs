@@ -109,7 +109,7 @@ pub(crate) fn credentials(id: &str, secret: &str, token: &str, date: &str, expir
     answer(200, &format!("Date: {date}\r\nContent-Type: application/json\r\n"), &body)
 }
 
-type Answers = Box<dyn FnMut(&Request) -> Vec<u8> + Send>;
+pub(crate) type Answers = Box<dyn FnMut(&Request) -> Vec<u8> + Send>;
 
 /// What a service demands, and how it answers.
 pub(crate) struct Options<'a> {
