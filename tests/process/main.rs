@@ -18,6 +18,9 @@ mod faults;
 mod four_failures;
 mod hand_off;
 mod invalid;
+mod iot;
+#[path = "../aws_iot/service.rs"]
+mod iot_service;
 mod limits;
 mod log_to;
 mod metadata;

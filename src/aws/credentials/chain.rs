@@ -103,6 +103,7 @@ pub struct Chain {
     current: Option<Current>,
     passed_over: Vec<PassedOver>,
     absent: Option<Absent>,
+    iot: iot::State,
 }
 
 /// A source that cost a call which nobody answered.
@@ -121,7 +122,7 @@ struct Current {
 impl Chain {
     /// Looks nothing up yet.
     pub fn new(options: ChainOptions, random: Random) -> Chain {
-        Chain { options, random, current: None, passed_over: Vec::new(), absent: None }
+        Chain { options, random, current: None, passed_over: Vec::new(), absent: None, iot: iot::State::default() }
     }
 
     /// The credentials that were found last, or found now. `now.wall` is the service's time, as far as it is known.
@@ -157,7 +158,7 @@ impl Chain {
     fn find(&mut self, now: Now) -> Result<Current, CredentialsError> {
         self.passed_over.clear();
         let ChainOptions { config, environment, region, http, log } = &self.options;
-        let mut context = Context { config, environment, region, http, log, random: &mut self.random, now };
+        let mut context = Context { config, environment, region, http, log, random: &mut self.random, iot: &mut self.iot, now };
         let Some(arn) = &config.role_arn else { return base(&mut context, &mut self.passed_over, &mut self.absent) };
         let role = Role { arn: arn.clone(), session_name: config.role_session_name.clone(), external_id: config.external_id.clone(), duration: None };
         if let Some(file) = &config.web_identity_token_file {

@@ -11,9 +11,10 @@ mod explicit;
 mod imds;
 mod iot;
 mod metadata;
+mod process;
 mod profile;
-mod shared_file;
 mod sts;
+mod trusted;
 mod web_identity;
 
 use std::fmt;
@@ -43,6 +44,8 @@ struct Context<'a> {
     http: &'a HttpOptions,
     log: &'a Log,
     random: &'a mut Random,
+    /// What the IoT provider remembers from call to call.
+    iot: &'a mut iot::State,
     /// `wall` is the service's time, as far as it is known.
     now: Now,
 }
