@@ -66,10 +66,15 @@ pub struct Sockets {
 }
 
 impl Sockets {
-    /// Bytes that `clients` connections and a stream of datagrams need at most, beside the composer.
-    pub fn memory(clients: usize, line_size: usize) -> usize {
-        let client = 2 * CLIENT_BUFFER_SIZE + Unpacker::MEMORY;
-        clients * client + LongLines::memory(line_size) + Datagrams::memory(line_size) + Unpacker::MEMORY
+    /// Bytes that `clients` connections hold at most: each its splitter's buffer, and where it sends packed bytes those and the state that unpacks them; and
+    /// the buffers for long lines.
+    pub fn clients_memory(clients: usize, line_size: usize) -> usize {
+        clients * (size_of::<Client>() + 2 * CLIENT_BUFFER_SIZE + Unpacker::MEMORY) + LongLines::memory(line_size)
+    }
+
+    /// Bytes that datagrams need at most.
+    pub fn datagrams_memory(line_size: usize) -> usize {
+        Datagrams::memory(line_size) + Unpacker::MEMORY
     }
 
     /// Serves `listeners`, of which there are at most [`LISTENERS_MAX`].
