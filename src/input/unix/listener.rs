@@ -1,5 +1,6 @@
 //! A socket that lines come through: a stream socket gives connections, a datagram socket the lines themselves.
 
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
@@ -29,6 +30,14 @@ pub struct Listener {
     pub(super) is_ready: bool,
     /// Nothing will come any longer.
     pub(super) is_over: bool,
+}
+
+/// The system has no room for a connection that waits.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) error: io::Error,
+    /// It had none the last time either.
+    pub(super) said: bool,
 }
 
 impl Listener {
@@ -82,21 +91,24 @@ impl Listener {
     }
 
     /// The next connection that waits, if one does.
-    pub(super) fn accept(&mut self, now: Now) -> Result<Option<OwnedFd>, Errno> {
+    pub(super) fn accept(&mut self, now: Now) -> Result<Option<OwnedFd>, Refused> {
         loop {
             match accept_with(&self.socket, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
-                Ok(socket) => return Ok(Some(socket)),
+                Ok(socket) => {
+                    self.left_alone = None;
+                    return Ok(Some(socket));
+                }
                 Err(Errno::INTR | Errno::CONNABORTED) => {}
                 Err(Errno::AGAIN) => return Ok(None),
                 Err(found) => {
-                    self.left_alone = Some(Deadline(now.mono + LEFT_ALONE));
-                    return Err(found);
+                    let said = self.left_alone.replace(Deadline(now.mono + LEFT_ALONE)).is_some();
+                    return Err(Refused { error: found.into(), said });
                 }
             }
         }
     }
 
-    /// It is not to be asked until then.
+    /// It is not to be asked until then, since the system had no room for a connection.
     pub(super) fn left_alone(&self, now: Now) -> Option<Deadline> {
         self.left_alone.filter(|until| !until.passed(now))
     }

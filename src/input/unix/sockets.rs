@@ -21,7 +21,7 @@ use crate::time::{Deadline, Now};
 
 use super::client::{CLIENT_BUFFER_SIZE, Client, LongLine};
 use super::datagrams::{Datagrams, Received};
-use super::listener::Listener;
+use super::listener::{Listener, Refused};
 use super::long_lines::{HELD_MAX, LongLines};
 use super::peer::Peer;
 use super::unpacker::Unpacker;
@@ -81,11 +81,12 @@ impl Sockets {
     ///
     /// # Errors
     /// The pair of sockets that wakes it cannot be made.
-    pub fn new(options: SocketsOptions, mut listeners: Vec<Listener>, log: Log) -> io::Result<Sockets> {
+    pub fn new(mut options: SocketsOptions, mut listeners: Vec<Listener>, log: Log) -> io::Result<Sockets> {
         let (wake, waker) = UnixStream::pair()?;
         wake.set_nonblocking(true)?;
         waker.set_nonblocking(true)?;
         listeners.truncate(LISTENERS_MAX);
+        options.clients = options.clients.min(CLIENTS_MAX as usize);
         let line_size = options.intake.line_size;
         let datagrams = listeners.iter().any(Listener::is_datagrams).then(|| Datagrams::new(line_size));
         Ok(Sockets {
@@ -214,38 +215,43 @@ impl Sockets {
 
     /// When something is to be done though nothing comes.
     fn due(&self, now: Now, may_read: bool) -> Option<Duration> {
-        let waits = may_read && self.clients.iter().any(|client| matches!(client.long_line, LongLine::Waits(_)));
+        let waiting = self.waiting_since().filter(|_| may_read);
         let held = self.clients.iter().filter_map(|client| match client.long_line {
-            LongLine::Holds(_, since) if waits => Some(Deadline(since + HELD_MAX).left(now)),
+            LongLine::Holds(_, since) => waiting.map(|waiting| Deadline(since.max(waiting) + HELD_MAX).left(now)),
             _ => None,
         });
         held.chain(self.listeners.iter().filter_map(|listener| Some(listener.left_alone(now)?.left(now)))).min()
     }
 
+    /// Since when somebody waits for a buffer for a long line.
+    fn waiting_since(&self) -> Option<Duration> {
+        let waiting = self.clients.iter().filter_map(|client| match client.long_line {
+            LongLine::Waits(since) => Some(since),
+            _ => None,
+        });
+        waiting.min()
+    }
+
     /// Gives the buffers for long lines to those who have waited longest, and ends a line that others have waited for long enough.
     fn lend_buffers(&mut self, now: Now, may_read: bool) {
-        loop {
-            let waiting = self.clients.iter_mut().filter_map(|client| match client.long_line {
-                LongLine::Waits(since) => Some((since, client)),
-                _ => None,
-            });
-            let Some((_, client)) = waiting.min_by_key(|(since, _)| *since) else { break };
-            if !client.take_buffer(now, &mut self.long_lines) {
-                self.end_lines(now, may_read);
+        while let Some(waiting) = self.waiting_since() {
+            let first = self.clients.iter_mut().find(|client| client.long_line == LongLine::Waits(waiting));
+            if !first.is_some_and(|client| client.take_buffer(now, &mut self.long_lines)) {
+                self.end_lines(now, waiting, may_read);
                 break;
             }
         }
         self.held_off = !may_read;
     }
 
-    fn end_lines(&mut self, now: Now, may_read: bool) {
+    fn end_lines(&mut self, now: Now, waiting: Duration, may_read: bool) {
         let held_off = self.held_off;
         for client in &mut self.clients {
             let LongLine::Holds(_, since) = &mut client.long_line else { continue };
             // What it could not be read for is not its fault.
             if held_off || !may_read {
                 *since = now.mono;
-            } else if Deadline(*since + HELD_MAX).passed(now) {
+            } else if Deadline(waiting.max(*since) + HELD_MAX).passed(now) {
                 client.abandon_line();
             }
         }
@@ -317,9 +323,11 @@ impl Sockets {
                 let socket = match self.listeners[n].accept(now) {
                     Ok(Some(socket)) => socket,
                     Ok(None) => break,
-                    Err(error) => {
-                        let (name, error) = (self.listeners[n].name(), io::Error::from(error));
-                        self.log.warn(format_args!("{name}: a client cannot be taken: {error}; it is tried again every second"));
+                    Err(Refused { error, said }) => {
+                        let name = self.listeners[n].name();
+                        if !said {
+                            self.log.warn(format_args!("{name}: a client cannot be taken: {error}; it is tried again every second"));
+                        }
                         break;
                     }
                 };

@@ -148,6 +148,9 @@ impl Unpacker {
         if self.gzip {
             self.crc.update(&out[..n]);
         }
+        if n == 0 && status != Status::StreamEnd && self.start < self.end {
+            return Err(Corrupt("the packed data does not go on"));
+        }
         if status == Status::StreamEnd {
             self.at = if self.gzip { At::Trailer { seen: 0, value: 0 } } else { At::Between };
         }
