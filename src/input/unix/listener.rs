@@ -137,3 +137,40 @@ impl Drop for Listener {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
+    use std::time::Duration;
+
+    const NOW: Now = Now { mono: Duration::ZERO, wall: Duration::ZERO };
+
+    #[test]
+    fn a_socket_that_was_handed_in_is_used_and_its_file_left_alone() {
+        let path = std::env::temp_dir().join(format!("kinegraf-inherited-{}", std::process::id()));
+        _ = std::fs::remove_file(&path);
+        let theirs = UnixListener::bind(&path).unwrap();
+        let mut listener = Listener::inherited(theirs.try_clone().unwrap().into(), "kinegraf.socket").unwrap();
+        assert!(listener.accept(NOW).unwrap().is_none(), "it does not block");
+        let client = UnixStream::connect(&path).unwrap();
+        assert!(listener.accept(NOW).unwrap().is_some());
+        drop(client);
+        listener.close_door();
+        drop(listener);
+        UnixStream::connect(&path).expect("whoever handed it in goes on listening");
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn what_lines_cannot_come_through_is_refused_by_its_name() {
+        let (connected, _other) = UnixStream::pair().unwrap();
+        let file = std::fs::File::open("/dev/null").unwrap();
+        let inet = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        for fd in [OwnedFd::from(connected), file.into(), inet.into()] {
+            let error = Listener::inherited(fd, "wrong.socket").unwrap_err().to_string();
+            assert!(error.starts_with("wrong.socket: the "), "{error}");
+        }
+        assert!(Listener::inherited(UnixDatagram::unbound().unwrap().into(), "right.socket").unwrap().is_datagrams());
+    }
+}
