@@ -143,6 +143,8 @@ pub struct InputCounters {
     pub timestamp_guessed: u64,
     /// Partition keys cut to 256 UTF-16 units.
     pub partition_key_cut: u64,
+    /// Batches that were offered again by a sender that waits for an answer, and taken once.
+    pub offered_again: u64,
 }
 
 /// What the pipeline counts.

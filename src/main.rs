@@ -5,7 +5,8 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use kinegraf::cli::{self, Command, MigrateOptions, Options, SpoolAction, SpoolOptions};
+use kinegraf::cli::{self, Command, ForwardOptions, MigrateOptions, Options, SpoolAction, SpoolOptions};
+use kinegraf::commands::forward;
 use kinegraf::commands::migrate;
 use kinegraf::commands::spool::drain::{self, Drain, DrainOptions};
 use kinegraf::commands::spool::export::{self, ExportOptions};
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         Ok(Command::MigrateHelp) => print(&cli::migrate_help()),
         Ok(Command::Version) => print(&format!("{}\n", cli::version())),
         Ok(Command::Run(options)) => run(&options, clock),
+        Ok(Command::Forward(options)) => forward(&options, clock),
         Ok(Command::Migrate(options)) => migrate(&options),
         Ok(Command::Spool(options)) => spool(&options, clock),
         Err(error) => fail(ending::USAGE, &error.to_string()),
@@ -124,6 +126,25 @@ fn exit_code(error: &OpenError) -> u8 {
         OpenError::Locked { .. } => ending::TEMPORARY,
         OpenError::Refused { .. } => ending::CONFIG,
         OpenError::Full { .. } | OpenError::Failed { .. } => ending::IO,
+    }
+}
+
+fn forward(options: &ForwardOptions, clock: Clock) -> ExitCode {
+    let log = Log::stderr(options.level, Hold::ToTheEnd);
+    let input = match stdin::open_file() {
+        Ok((file, _)) => file,
+        Err(error) => return fail(ending::IO, &format!("the run could not start: {error}")),
+    };
+    match forward::run(options, input, clock) {
+        Ok(done) => {
+            if done.rejected > 0 {
+                log.warn(format_args!("{} lines are no line protocol and were rejected; the daemon's log shows them", done.rejected));
+            }
+            log.info(format_args!("{} lines {}", done.lines, if done.kept { "kept in the daemon's spool" } else { "delivered" }));
+            log.end("");
+            ExitCode::SUCCESS
+        }
+        Err(failure) => fail(failure.code, &failure.reason),
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::{Shared, State};
 use crate::ending::Cause;
 use crate::input::composer::Rejection;
+use crate::input::unix::hand_off::Books;
 use crate::input::unix::{Peer, Sockets};
 use crate::spool::spool::Full;
 
@@ -35,7 +36,8 @@ pub(super) fn read(shared: &Shared, mut sockets: Sockets) {
             _ => {}
         }
         if sockets.is_over() && may_read {
-            return close(shared);
+            close(shared);
+            return see_off(shared, &mut sockets);
         }
         let timeout = if may_read { None } else { Some(TRY_AGAIN) };
         if let Err(error) = sockets.wait(shared.clock.now(), timeout, may_read) {
@@ -44,6 +46,43 @@ pub(super) fn read(shared: &Shared, mut sockets: Sockets) {
             return shared.end(&mut state);
         }
         may_read = hand_over(shared, &mut sockets);
+        if sockets.has_hand_offs() {
+            answer(shared, &mut sockets, may_read);
+        }
+    }
+}
+
+/// Tells senders that wait what became of their lines. `all_accepted`: nothing that was read is left.
+fn answer(shared: &Shared, sockets: &mut Sockets, all_accepted: bool) {
+    let mut state = shared.lock();
+    let now = shared.clock.now();
+    let counters = *state.pipeline.spool().counters();
+    let books = Books {
+        end: state.pipeline.end_of_accepted(),
+        dropped: counters.dropped_full + counters.dropped_damaged,
+        failure: state.pipeline.failure().map(ToString::to_string),
+    };
+    if all_accepted && sockets.begin_hand_offs(now, &books) {
+        state.pipeline.flush();
+        shared.work.notify_one();
+    }
+    let pipeline = &state.pipeline;
+    if sockets.answer_hand_offs(now, &books, &|end| pipeline.fate(end)) {
+        state.pipeline.settle();
+        shared.work.notify_one();
+        shared.sending.notify_one();
+    }
+    // Deliveries and settled segments make room, and that is told.
+    shared.space.want(&state);
+}
+
+/// The input is over: senders that wait are answered until the run ends.
+fn see_off(shared: &Shared, sockets: &mut Sockets) {
+    while sockets.has_hand_offs() && shared.lock().ended.is_none() {
+        answer(shared, sockets, true);
+        if sockets.wait(shared.clock.now(), Some(TRY_AGAIN), true).is_err() {
+            return;
+        }
     }
 }
 

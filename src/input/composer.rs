@@ -107,6 +107,11 @@ impl Composer {
         self.taker.counters.bytes += n as u64;
     }
 
+    /// A batch, or the beginning of one, was offered again.
+    pub fn note_offered_again(&mut self) {
+        self.taker.counters.offered_again += 1;
+    }
+
     /// The block that is being filled; whoever takes it clears it.
     pub fn block(&mut self) -> &mut BlockBuilder {
         &mut self.block

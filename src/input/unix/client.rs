@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::net::{Shutdown, shutdown};
+use rustix::net::{SendFlags, Shutdown, shutdown};
 
 use crate::counters::RejectReason;
 use crate::input::composer::{Composer, Rejection};
@@ -12,6 +12,7 @@ use crate::input::line_reader::{LineReader, Tail};
 use crate::time::Now;
 
 use super::feed::{Drained, Feed};
+use super::hand_off::{HandOff, Heard, Offers};
 use super::long_lines::LongLines;
 use super::peer::Peer;
 
@@ -47,6 +48,8 @@ pub(super) struct Client {
     has_ended: bool,
     /// Said when it has left.
     pub(super) trouble: Option<String>,
+    /// Whether it waits for an answer, and for which.
+    pub(super) hand_off: HandOff,
     pub(super) lines: u64,
     pub(super) bytes: u64,
     pub(super) rejected: u64,
@@ -56,7 +59,9 @@ impl Client {
     /// A connection.
     pub(super) fn connected(socket: OwnedFd, line_size: usize) -> Client {
         let reader = LineReader::with_buffer(line_size, vec![0; CLIENT_BUFFER_SIZE].into_boxed_slice());
-        Client::new(Peer::of(&socket), socket, reader, Tail::Reject)
+        let mut client = Client::new(Peer::of(&socket), socket, reader, Tail::Reject);
+        client.feed.hold();
+        client
     }
 
     /// Standard input.
@@ -68,7 +73,8 @@ impl Client {
         let feed = Feed::new(reader, CLIENT_BUFFER_SIZE, AT_ONCE);
         let (long_line, trouble) = (LongLine::None, None);
         let (is_ready, is_undrained, has_ended, lines, bytes, rejected) = (false, false, false, 0, 0, 0);
-        Client { source, peer, feed, tail, long_line, is_ready, is_undrained, has_ended, trouble, lines, bytes, rejected }
+        let hand_off = if peer == Peer::Stdin { HandOff::No } else { HandOff::Perhaps };
+        Client { source, peer, feed, tail, long_line, is_ready, is_undrained, has_ended, trouble, hand_off, lines, bytes, rejected }
     }
 
     /// Whether it counts as a connection.
@@ -83,7 +89,7 @@ impl Client {
 
     /// Whether everything it will ever bring was taken.
     pub(super) fn is_over(&self) -> bool {
-        self.has_ended && !self.is_undrained && self.feed.is_over()
+        self.has_ended && !self.is_undrained && self.feed.is_over() && self.hand_off.is_over()
     }
 
     /// Reads once.
@@ -105,6 +111,47 @@ impl Client {
                 self.trouble = Some(format!("reading from it failed: {}", std::io::Error::from(error)));
                 self.end();
             }
+        }
+    }
+
+    /// Hears and answers what a sender says that waits for an answer; true when a batch, or the beginning of one, was offered before.
+    pub(super) fn listen(&mut self, offers: &mut Offers) -> bool {
+        if !self.hand_off.listens() || self.has_ended {
+            return false;
+        }
+        match self.hand_off.hear(self.feed.reader().held(), self.bytes, offers) {
+            Heard::Nothing => false,
+            Heard::Lines => {
+                self.feed.release();
+                false
+            }
+            Heard::Word { answer, lines_follow, again } => {
+                self.feed.restart();
+                if lines_follow {
+                    self.feed.release();
+                }
+                self.say(&answer);
+                again
+            }
+            Heard::Nonsense => {
+                self.trouble = Some("it speaks another version of the hand-off, or none; it is closed".to_owned());
+                self.feed.restart();
+                self.hand_off = HandOff::Over;
+                self.end();
+                false
+            }
+        }
+    }
+
+    /// Everything that it sent was accepted, or rejected, and it waits for its answer.
+    pub(super) fn is_handed_over(&self) -> bool {
+        self.has_ended && !self.is_undrained && self.feed.is_over() && !self.hand_off.is_over() && !self.hand_off.waits()
+    }
+
+    /// Writes a word. A client that does not read it is not waited for.
+    pub(super) fn say(&mut self, word: &str) {
+        if rustix::net::send(&self.source, word.as_bytes(), SendFlags::NOSIGNAL | SendFlags::DONTWAIT) != Ok(word.len()) {
+            self.trouble = Some("it does not take its answer".to_owned());
         }
     }
 

@@ -27,6 +27,8 @@ pub(super) struct Feed {
     tail: Option<Tail>,
     /// The reader was told.
     ended: bool,
+    /// What comes is no lines yet.
+    holds: bool,
 }
 
 /// Why `drain` returned.
@@ -46,7 +48,20 @@ impl Feed {
     /// Splits with `reader`; takes `packed_size` packed bytes at once, which is at least as many as the reader does. A call of `drain` unpacks `at_once`
     /// bytes at most: a few packed bytes may be megabytes, and others wait for their turn.
     pub(super) fn new(reader: LineReader, packed_size: usize, at_once: usize) -> Feed {
-        Feed { reader, packed: None, unpacker: None, packed_size, at_once, tail: None, ended: false }
+        Feed { reader, packed: None, unpacker: None, packed_size, at_once, tail: None, ended: false, holds: false }
+    }
+
+    /// What comes now is looked at by somebody else, until `release`.
+    pub(super) fn hold(&mut self) {
+        self.holds = true;
+    }
+
+    /// What is held, and what comes from here on, is lines.
+    pub(super) fn release(&mut self) {
+        self.holds = false;
+        if !self.reader.held().is_empty() {
+            self.detect();
+        }
     }
 
     /// The splitter.
@@ -71,13 +86,14 @@ impl Feed {
             (Some(Packed::Gzip | Packed::Zlib), Some(unpacker)) => return unpacker.filled(n),
             _ => self.reader.filled(n),
         }
-        if self.packed.is_none() {
+        if self.packed.is_none() && !self.holds {
             self.detect();
         }
     }
 
     /// No more bytes come.
     pub(super) fn end(&mut self, tail: Tail) {
+        self.holds = false;
         self.tail = Some(tail);
         // Too short to be packed.
         self.packed = self.packed.or(Some(Packed::No));

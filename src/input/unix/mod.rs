@@ -10,6 +10,7 @@
 //! | `client`, [`peer`] | one connection each |
 //! | `datagrams` | lines without a connection |
 //! | `feed`, [`unpacker`] | bytes become lines, unpacked where they are packed |
+//! | [`hand_off`] | a sender that waits for an answer |
 //! | `long_lines` | two buffers for what is longer than a client's own |
 //! | [`sockets`] | who is read when |
 //!
@@ -19,6 +20,7 @@ mod bind;
 mod client;
 mod datagrams;
 mod feed;
+pub mod hand_off;
 pub mod listener;
 mod long_lines;
 pub mod peer;

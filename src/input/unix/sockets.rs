@@ -16,11 +16,13 @@ use crate::input::composer::{Composer, IntakeOptions, Rejection};
 use crate::input::line_reader::Tail;
 use crate::limits::{CLIENTS_MAX, LISTENERS_MAX};
 use crate::log::Log;
-use crate::spool::block::BlockBuilder;
+use crate::pipeline::Fate;
+use crate::spool::block::{BlockBuilder, Position};
 use crate::time::{Deadline, Now};
 
 use super::client::{CLIENT_BUFFER_SIZE, Client, LongLine};
 use super::datagrams::{Datagrams, Received};
+use super::hand_off::{Books, Offers};
 use super::listener::{Listener, Refused};
 use super::long_lines::{HELD_MAX, LongLines};
 use super::peer::Peer;
@@ -50,6 +52,8 @@ pub struct Sockets {
     composer: Composer,
     long_lines: LongLines,
     datagrams: Option<Datagrams>,
+    /// Batches that may be offered again.
+    offers: Offers,
     /// Datagrams that the listener at the front of this turn has given.
     received: u32,
     wake: UnixStream,
@@ -97,6 +101,7 @@ impl Sockets {
             listeners,
             long_lines: LongLines::new(line_size),
             datagrams,
+            offers: Offers::default(),
             received: 0,
             wake,
             waker,
@@ -152,9 +157,11 @@ impl Sockets {
         self.clients.iter().for_each(Client::close_door);
     }
 
-    /// Whether everything was taken that was written before `stop`.
+    /// Whether everything was taken that was written before `stop`; who waits for an answer may still be there.
     pub fn is_over(&self) -> bool {
-        self.stopping && self.found_nothing && self.clients.iter().all(|client| !client.is_undrained && !client.is_connection())
+        self.stopping
+            && self.found_nothing
+            && self.clients.iter().all(|client| !client.is_undrained && (client.hand_off.waits() || !client.is_connection()))
     }
 
     /// Sleeps until there is something to do, `timeout` has passed or somebody wakes it; `None`: for as long as it takes. `may_read`: whether what was read
@@ -166,7 +173,7 @@ impl Sockets {
         self.let_go();
         self.lend_buffers(now, may_read);
         let undrained = self.clients.iter().any(|client| client.is_undrained) || self.datagrams.as_ref().is_some_and(|d| d.is_undrained);
-        let at_once = may_read && (undrained || self.stopping);
+        let at_once = may_read && (undrained || self.stopping && !self.is_over());
         let timeout = if at_once { Some(Duration::ZERO) } else { [timeout, self.due(now, may_read)].into_iter().flatten().min() };
         let found = self.poll(now, timeout, may_read)?;
         self.found_nothing = may_read && !found && !undrained;
@@ -187,8 +194,13 @@ impl Sockets {
         let (mut whose, mut count) = ([0; POLLED_MAX], 1);
         let listeners = self.listeners.iter().map(|listener| (listener.as_fd(), listens(listener)));
         let clients = self.clients.iter().map(|client| (client.as_fd(), may_read && client.wants_reading()));
-        for (n, (fd, _)) in listeners.chain(clients).enumerate().filter(|(_, (_, wanted))| *wanted) {
-            fds[count] = PollFd::from_borrowed_fd(fd, PollFlags::IN);
+        // Whether who waits for an answer is still there is told without being asked for.
+        let listeners = listeners.map(|(fd, wanted)| (fd, wanted.then_some(PollFlags::IN)));
+        let clients = clients
+            .zip(&self.clients)
+            .map(|((fd, wanted), client)| (fd, if client.hand_off.waits() { Some(PollFlags::empty()) } else { wanted.then_some(PollFlags::IN) }));
+        for (n, (fd, flags)) in listeners.chain(clients).enumerate().filter_map(|(n, (fd, flags))| Some((n, (fd, flags?)))) {
+            fds[count] = PollFd::from_borrowed_fd(fd, flags);
             whose[count] = n;
             count += 1;
         }
@@ -220,7 +232,8 @@ impl Sockets {
             LongLine::Holds(_, since) => waiting.map(|waiting| Deadline(since.max(waiting) + HELD_MAX).left(now)),
             _ => None,
         });
-        held.chain(self.listeners.iter().filter_map(|listener| Some(listener.left_alone(now)?.left(now)))).min()
+        let handed_over = self.clients.iter().filter_map(|client| Some(client.hand_off.due()?.left(now)));
+        held.chain(handed_over).chain(self.listeners.iter().filter_map(|listener| Some(listener.left_alone(now)?.left(now)))).min()
     }
 
     /// Since when somebody waits for a buffer for a long line.
@@ -262,9 +275,12 @@ impl Sockets {
         while self.visited < self.clients.len() {
             let n = (self.first + self.visited) % self.clients.len();
             let client = &mut self.clients[n];
-            if client.is_ready && !client.is_undrained {
+            if client.is_ready && !client.is_undrained && !client.hand_off.waits() {
                 let before = client.bytes;
                 client.read();
+                if client.listen(&mut self.offers) {
+                    self.composer.note_offered_again();
+                }
                 self.composer.note_bytes(usize::try_from(client.bytes - before).unwrap_or_default());
             }
             if client.is_undrained {
@@ -303,6 +319,38 @@ impl Sockets {
                 (listener.is_ready, self.received) = (false, 0);
             }
         }
+    }
+
+    /// Whether somebody waits for an answer, or is to.
+    pub fn has_hand_offs(&self) -> bool {
+        self.clients.iter().any(|client| client.hand_off.waits() || client.is_handed_over())
+    }
+
+    /// Everything that was read is accepted: who has handed all of his lines over waits for his answer from here on. True when somebody does now.
+    pub fn begin_hand_offs(&mut self, now: Now, books: &Books) -> bool {
+        let mut begun = false;
+        for client in self.clients.iter_mut().filter(|client| client.is_handed_over()) {
+            begun |= client.hand_off.accepted(now, (client.bytes, client.lines, client.rejected), books);
+        }
+        begun
+    }
+
+    /// Answers those who wait, as far as `fate` has something to say; true when what they handed over is to be made durable.
+    pub fn answer_hand_offs(&mut self, now: Now, books: &Books, fate: &dyn Fn(Position) -> Fate) -> bool {
+        let mut settle = false;
+        for client in self.clients.iter_mut().filter(|client| client.hand_off.waits()) {
+            // Only its leaving makes it ready.
+            if client.is_ready {
+                client.hand_off.leave(&mut self.offers);
+                continue;
+            }
+            let (answer, asks) = client.hand_off.answer(now, books, fate);
+            settle |= asks;
+            if let Some(answer) = answer {
+                client.say(&answer.to_string());
+            }
+        }
+        settle
     }
 
     fn connections(&self) -> usize {
