@@ -35,6 +35,7 @@ mod sockets_common;
 mod sockets_ends;
 mod sockets_files;
 mod sockets_packed;
+mod sockets_stress;
 mod spool_backlog;
 mod spool_common;
 mod spool_disk;
