@@ -74,7 +74,7 @@ mod tests {
     use crate::config::{Environment, Files, load};
 
     fn read(text: &'static str) -> Config {
-        let Command::Run(options) = cli::parse(["--config", "/k.toml"].map(Into::into).into_iter()).unwrap() else { panic!("no run") };
+        let Command::Run(options) = cli::parse(["--config", "/k.toml"].map(Into::into)).unwrap() else { panic!("no run") };
         let files = Files { read: &|_| Ok(text.as_bytes().to_vec()), list: &|_| Ok(Vec::new()) };
         load(&options, &Environment::from_pairs(&[]), files).unwrap()
     }

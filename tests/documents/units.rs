@@ -31,7 +31,7 @@ fn the_manuals_file_is_a_configuration() {
     use kinegraf::config::{Environment, Files, load};
     let page = read("docs/systemd.md");
     let [(_, text)] = &snippets(&page, "toml")[..] else { panic!("one file is expected") };
-    let Ok(Command::Run(options)) = cli::parse(["--config", "/k.toml"].map(Into::into).into_iter()) else { panic!("no run") };
+    let Ok(Command::Run(options)) = cli::parse(["--config", "/k.toml"].map(Into::into)) else { panic!("no run") };
     let environment = Environment::from_pairs(&[("CREDENTIALS_DIRECTORY", "/run/credentials/k"), ("STATE_DIRECTORY", "/var/lib/kinegraf")]);
     let files = Files { read: &|_| Ok(text.as_bytes().to_vec()), list: &|_| Ok(Vec::new()) };
     load(&options, &environment, files).unwrap();
