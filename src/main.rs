@@ -97,8 +97,9 @@ fn run(options: &Options, clock: Clock) -> ExitCode {
     let status = std::io::stderr().is_terminal() && (on_sockets || !std::io::stdin().is_terminal()) && config.log.level == Level::Warn;
     let cannot = |error: std::io::Error| format!("the run could not start: {error}");
     let finished = Signals::listen().map_err(cannot).and_then(|signals| {
-        let source = if on_sockets { sockets(&config, inherited, &log)? } else { stdin::open().map(Source::from).map_err(cannot)? };
+        // Before anybody can find a socket: from then on somebody may want a reload.
         let service = if on_sockets { Some(service(options, &config, &environment, clock, &log, &signals).map_err(cannot)?) } else { None };
+        let source = if on_sockets { sockets(&config, inherited, &log)? } else { stdin::open().map(Source::from).map_err(cannot)? };
         let run = Run { clock, log: log.clone(), signals, status, disks, backlog: None, service };
         daemon::run(&config, source, output, run).map_err(cannot)
     });
