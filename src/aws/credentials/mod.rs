@@ -57,6 +57,8 @@ enum Loaded {
     Found(Found),
     /// It is not configured, in words that complete "environment: …".
     PassedOver(String),
+    /// The same, but to learn it cost a call that nobody answered: not to be repeated soon.
+    Absent(String),
 }
 
 /// Credentials, and how long they may be used.
