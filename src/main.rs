@@ -19,6 +19,7 @@ use kinegraf::log::{self, Hold, Log};
 use kinegraf::sender::Sender;
 use kinegraf::spool::os_disk::OpenError;
 use kinegraf::time::Clock;
+use rustix::process::{DumpableBehavior, Resource, Rlimit};
 
 /// The files of this machine.
 const FILES: Files<'static> = Files { read: &read_file, list: &list_directory };
@@ -33,6 +34,7 @@ const EXPORT_BUFFER_SIZE: usize = 64 << 10;
 
 fn main() -> ExitCode {
     let clock = Clock::new();
+    keep_memory_private();
     let spins = would_spin();
     let code = match cli::parse(std::env::args_os().skip(1)) {
         Ok(Command::Help) => print(&cli::help()),
@@ -57,6 +59,13 @@ fn would_spin() -> bool {
     let is = |at: usize, text: &str| arguments.get(at).is_some_and(|argument| argument == text);
     let telegraf = (0..arguments.len()).any(|at| is(at, "--log=telegraf") || is(at, "--log") && is(at + 1, "telegraf"));
     telegraf && !arguments.iter().any(|argument| argument.to_string_lossy().starts_with("--deadline"))
+}
+
+/// Secrets are in it: no core dump, and no other process of the same user may look into it. Where the system refuses that, nothing else is wrong.
+fn keep_memory_private() {
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    _ = rustix::process::setrlimit(Resource::Core, none);
+    _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
 }
 
 fn run(options: &Options, clock: Clock) -> ExitCode {

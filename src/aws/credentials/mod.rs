@@ -3,6 +3,7 @@
 //! Nothing here shows a secret: not an error, not `Debug`. Files are read when credentials are asked for the first time and at each refresh, never in between.
 
 mod assume_role;
+mod cache;
 mod chain;
 mod container;
 mod environment;
@@ -11,6 +12,7 @@ mod explicit;
 mod imds;
 mod iot;
 mod profile;
+mod refresh;
 mod shared_file;
 mod web_identity;
 
@@ -18,6 +20,7 @@ use std::fmt;
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
+use zeroize::Zeroizing;
 
 pub use chain::{Chain, ChainOptions, PassedOver};
 
@@ -125,6 +128,10 @@ impl CredentialsError {
         CredentialsError { text, code: failure.code, class, status: failure.status, retry_after: failure.retry_after, date: failure.date }
     }
 
+    fn with_retry_after(self, wait: Duration) -> CredentialsError {
+        CredentialsError { retry_after: Some(wait), ..self }
+    }
+
     /// Whether every provider was passed over, as opposed to one that is broken.
     pub fn is_not_found(&self) -> bool {
         self.code == NOT_FOUND
@@ -161,7 +168,8 @@ struct StaticKeys<'a> {
 impl StaticKeys<'_> {
     /// The credentials, or nothing when neither half is set. A token alone is nothing.
     fn complete(self, provider: &'static str) -> Result<Option<Credentials>, CredentialsError> {
-        let trimmed = |text: Option<String>| text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+        // What was read is wiped; what is given on wipes itself.
+        let trimmed = |text: Option<String>| text.map(Zeroizing::new).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
         let (place, names) = (self.place, self.names);
         let half = |set: &str, missing: &str| CredentialsError::broken(format!("{place}: {set} is set but {missing} is missing"));
         let (id, secret) = match (trimmed(self.id), trimmed(self.secret)) {

@@ -26,7 +26,7 @@ const SHORT_JITTER_PERCENT: u64 = 20;
 const FOUND_FOR: Duration = Duration::from_millis(500);
 /// What seems to have expired when it comes is used for so long: the service decides, our clock may lie.
 const EXPIRED_FOR: Duration = Duration::from_secs(60);
-/// Expired credentials of EC2 and of containers are used for so long before newer ones are asked for again: AWS keeps them valid while it can give no others.
+/// Expired credentials of EC2 and of containers are good for so long once more, each time that the source has no others: AWS keeps them valid then.
 const EXTENDED: Duration = Duration::from_secs(10 * 60);
 const EXTENDED_JITTER: Duration = Duration::from_secs(5 * 60);
 /// A failed look is repeated after half to all of a step that doubles up to these. While the old ones are good, the first step is a part of the time left;
@@ -44,7 +44,9 @@ const CLOCK_MOVED: Duration = Duration::from_secs(4 * 60);
 #[derive(Debug, Default)]
 pub(super) struct Refresh {
     life: Option<Life>,
+    /// Looks that failed one after the other, and whether the old ones were good then.
     failures: u32,
+    ahead: bool,
     /// Nobody is asked before; both clocks when that was said.
     until: Option<(Deadline, Now)>,
 }
@@ -55,6 +57,8 @@ struct Life {
     expires: Deadline,
     /// They are used on where none can be had.
     outlive: bool,
+    /// They are used on now.
+    extended: bool,
     due: Deadline,
     overdue: Deadline,
     /// Both clocks when this was reckoned.
@@ -76,13 +80,10 @@ impl Refresh {
     /// Credentials have come; `expires`: none for keys of a user.
     pub(super) fn found(&mut self, now: Now, expires: Option<Deadline>, outlive: bool, random: &mut Random) {
         *self = Refresh::default();
-        self.life = expires.map(|expires| {
-            let expires = match expires.passed(now) {
-                true if outlive => extended(now, random),
-                true => Deadline(now.mono + EXPIRED_FOR),
-                false => expires,
-            };
-            Life::new(now, expires, outlive, random)
+        self.life = expires.map(|expires| match expires.passed(now) {
+            true if outlive => Life::extended(now, random),
+            true => Life::new(now, Deadline(now.mono + EXPIRED_FOR), false, random),
+            false => Life::new(now, expires, outlive, random),
         });
     }
 
@@ -90,11 +91,11 @@ impl Refresh {
     pub(super) fn failed(&mut self, now: Now, at_hand: bool, retry_after: Option<Duration>, random: &mut Random) -> Left {
         let left = match &mut self.life {
             _ if !at_hand => Left::Nothing,
-            Some(life) if !life.expires.passed(now) => Left::Good,
-            Some(life) if life.outlive => {
-                *life = Life::new(now, extended(now, random), true, random);
+            Some(life) if life.outlive && (life.extended || life.expires.passed(now)) => {
+                *life = Life::extended(now, random);
                 Left::Extended
             }
+            Some(life) if !life.expires.passed(now) => Left::Good,
             Some(_) => Left::Nothing,
             None => Left::Good,
         };
@@ -103,6 +104,9 @@ impl Refresh {
             Some(expires) => ((expires.left(now) / RETRY_PARTS).clamp(RETRY_AHEAD_MIN, RETRY_AHEAD_FIRST_MAX), RETRY_AHEAD_MAX),
             None => (RETRY_FIRST, RETRY_MAX),
         };
+        if self.ahead != expires.is_some() {
+            (self.failures, self.ahead) = (0, expires.is_some());
+        }
         let step = first.saturating_mul(1 << self.failures.min(16)).min(most);
         self.failures = self.failures.saturating_add(1);
         let own = Deadline(now.mono + step / 2 + up_to(step / 2, random));
@@ -153,7 +157,12 @@ impl Life {
             Deadline(now.mono + (left * percent / 100).max(FOUND_FOR))
         };
         let overdue = Deadline(due.0 + expires.0.saturating_sub(due.0) / 2);
-        Life { expires, outlive, due, overdue, reckoned: now }
+        Life { expires, outlive, extended: false, due, overdue, reckoned: now }
+    }
+
+    fn extended(now: Now, random: &mut Random) -> Life {
+        let expires = Deadline(now.mono + EXTENDED + up_to(EXTENDED_JITTER, random));
+        Life { extended: true, ..Life::new(now, expires, true, random) }
     }
 }
 
@@ -161,10 +170,6 @@ impl Life {
 fn was_moved(then: Now, now: Now) -> bool {
     let expected = then.wall + now.mono.saturating_sub(then.mono);
     now.wall.abs_diff(expected) > CLOCK_MOVED
-}
-
-fn extended(now: Now, random: &mut Random) -> Deadline {
-    Deadline(now.mono + EXTENDED + up_to(EXTENDED_JITTER, random))
 }
 
 fn up_to(most: Duration, random: &mut Random) -> Duration {
