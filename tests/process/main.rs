@@ -19,6 +19,7 @@ mod four_failures;
 mod invalid;
 mod limits;
 mod log_to;
+mod metadata;
 mod nasty;
 mod refusals;
 mod signals;

@@ -21,6 +21,7 @@ pub mod http;
 pub mod limits;
 pub mod lines;
 pub mod log;
+pub mod metadata;
 pub mod process;
 pub mod raw_client;
 pub mod server;

@@ -11,6 +11,7 @@ mod expiry;
 mod explicit;
 mod imds;
 mod iot;
+mod metadata;
 mod profile;
 mod refresh;
 mod shared_file;
@@ -86,6 +87,8 @@ impl Found {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CredentialsError {
     text: String,
+    /// Instead of a text that is too long for a first line on stderr.
+    summary: Option<String>,
     code: String,
     class: Class,
     status: Option<u16>,
@@ -108,11 +111,16 @@ impl CredentialsError {
 
     fn not_found(passed_over: &[PassedOver]) -> CredentialsError {
         let steps: Vec<String> = passed_over.iter().map(|step| format!("{}: {}", step.name, step.why)).collect();
-        CredentialsError::of(Class::NoCredentials, NOT_FOUND, format!("no AWS credentials found ({})", steps.join("; ")))
+        let names: Vec<&str> = passed_over.iter().map(|step| step.name).collect();
+        // The last step is the one that may have asked somebody.
+        let last = passed_over.last().map_or("", |step| step.why.as_str());
+        let summary = format!("passed over (-vv says why): {} ({last})", names.join(", "));
+        let error = CredentialsError::of(Class::NoCredentials, NOT_FOUND, format!("no AWS credentials found ({})", steps.join("; ")));
+        CredentialsError { summary: Some(summary), ..error }
     }
 
     fn of(class: Class, code: &str, text: impl Into<String>) -> CredentialsError {
-        CredentialsError { text: text.into(), code: code.to_owned(), class, status: None, retry_after: None, date: None }
+        CredentialsError { text: text.into(), summary: None, code: code.to_owned(), class, status: None, retry_after: None, date: None }
     }
 
     /// `who` could not be asked.
@@ -125,7 +133,15 @@ impl CredentialsError {
         // Only a refusal is one that a person can mend; whatever else went wrong is tried again.
         let class = if failure.class.is_refusal() { failure.class } else { Class::CredentialsUnavailable };
         let text = format!("{who}: {}", failure.message);
-        CredentialsError { text, code: failure.code, class, status: failure.status, retry_after: failure.retry_after, date: failure.date }
+        CredentialsError {
+            text,
+            summary: None,
+            code: failure.code,
+            class,
+            status: failure.status,
+            retry_after: failure.retry_after,
+            date: failure.date,
+        }
     }
 
     fn with_retry_after(self, wait: Duration) -> CredentialsError {
@@ -139,7 +155,7 @@ impl CredentialsError {
 
     /// What it means for a request that was to be signed.
     pub fn to_failure(&self) -> Failure {
-        let message = message::fit(&self.text, MESSAGE_SIZE_MAX);
+        let message = message::fit(self.summary.as_ref().unwrap_or(&self.text), MESSAGE_SIZE_MAX);
         Failure { class: self.class, status: self.status, code: self.code.clone(), message, retry_after: self.retry_after, date: self.date }
     }
 }

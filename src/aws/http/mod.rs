@@ -62,6 +62,8 @@ pub struct HttpOptions {
     pub idle_max: Duration,
     /// Bytes of an answer, before and after decoding. Default `REPLY_SIZE_MAX`.
     pub reply_size_max: usize,
+    /// Which addresses may be connected to: a name that has another one too is refused (`address_not_allowed`). Default any.
+    pub allowed: Option<fn(IpAddr) -> bool>,
 }
 
 /// Where a proxy comes from.
@@ -88,6 +90,7 @@ impl HttpOptions {
             answer_timeout: Duration::from_secs(240),
             idle_max: Duration::from_secs(55),
             reply_size_max: REPLY_SIZE_MAX,
+            allowed: None,
         }
     }
 }
@@ -183,7 +186,7 @@ impl Http {
             ProxyOption::Url(url) => Some(Proxy::new(url).map_err(|_| HttpSetupError("not a proxy's URL, http://host:port is expected".into()))?),
         };
         let (tls, counts) = (Arc::new(tls), Arc::new(Counts::default()));
-        let names = Arc::new(Names::new(options.clock, counts.clone()));
+        let names = Arc::new(Names::new(options.clock, counts.clone(), options.allowed));
         let agent = |proxy| agent::build(options, proxy, &tls, &names, &counts);
         let direct = agent(None);
         let proxied = proxy.map(|proxy| (agent(Some(proxy.clone())), proxy));
