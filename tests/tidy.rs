@@ -74,6 +74,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("kinesis", 1),
     ("aws", 1),
     ("aws::message", 1),
+    ("aws::partition", 1),
     ("aws::signer", 1),
     ("aws::http", 3),
     ("aws::credentials", 3),

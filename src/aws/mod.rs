@@ -3,4 +3,5 @@
 pub mod credentials;
 pub mod http;
 pub mod message;
+pub mod partition;
 pub mod signer;

@@ -22,6 +22,7 @@ mod log_to;
 mod metadata;
 mod nasty;
 mod refusals;
+mod roles;
 mod signals;
 mod spool_backlog;
 mod spool_common;

@@ -27,6 +27,7 @@ pub mod raw_client;
 pub mod server;
 pub mod service;
 pub mod signature;
+pub mod sts;
 pub mod temp_dir;
 pub mod tls;
 

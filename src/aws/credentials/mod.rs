@@ -15,6 +15,7 @@ mod metadata;
 mod profile;
 mod refresh;
 mod shared_file;
+mod sts;
 mod web_identity;
 
 use std::fmt;
