@@ -17,6 +17,9 @@ mod endings;
 mod faults;
 mod four_failures;
 mod invalid;
+mod iot;
+#[path = "../aws_iot/service.rs"]
+mod iot_service;
 mod limits;
 mod log_to;
 mod metadata;

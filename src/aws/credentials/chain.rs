@@ -116,6 +116,7 @@ pub struct Chain {
     /// It was said that those at hand cannot be renewed.
     failing: bool,
     passed_over: Vec<PassedOver>,
+    iot: iot::State,
     absent: Option<Absent>,
     cache: Option<Cache>,
     /// What an earlier process left was looked at, and open files were warned of.
@@ -147,6 +148,7 @@ impl Chain {
             error: None,
             failing: false,
             passed_over: Vec::new(),
+            iot: iot::State::default(),
             absent: None,
             cache,
             began: false,
@@ -317,7 +319,7 @@ impl Chain {
     fn find(&mut self, now: Now) -> Result<Current, CredentialsError> {
         self.passed_over.clear();
         let ChainOptions { config, environment, region, http, log } = &self.options;
-        let mut context = Context { config, environment, region, http, log, random: &mut self.random, now };
+        let mut context = Context { config, environment, region, http, log, random: &mut self.random, iot: &mut self.iot, now };
         let Some(arn) = &config.role_arn else { return base(&mut context, &mut self.passed_over, &mut self.absent) };
         let role = Role { arn: arn.clone(), session_name: config.role_session_name.clone(), external_id: config.external_id.clone(), duration: None };
         if let Some(file) = &config.web_identity_token_file {

@@ -46,6 +46,8 @@ struct Context<'a> {
     http: &'a HttpOptions,
     log: &'a Log,
     random: &'a mut Random,
+    /// What the IoT provider remembers from call to call.
+    iot: &'a mut iot::State,
     /// `wall` is the service's time, as far as it is known.
     now: Now,
 }
