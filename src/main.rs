@@ -1,6 +1,7 @@
 //! The program: arguments and environment in, an exit code out. The only place where the process ends.
 
 use std::io::{BufWriter, IsTerminal, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -77,6 +78,7 @@ fn run(options: &Options, clock: Clock) -> ExitCode {
     let hold = if config.delivery.deadline.is_some() { Hold::ToTheEnd } else { Hold::Until(HELD_BACK) };
     let log = Log::open(config.log, hold, &environment, !config.dry_run);
     config.notes.iter().for_each(|note| log.warn(format_args!("{note}")));
+    warn_of_open_file(&config, &log);
     let output = match output(&config, environment.clone(), clock, &log) {
         Ok(output) => output,
         Err(error) => return fail(ending::CONFIG, &error),
@@ -99,6 +101,15 @@ fn run(options: &Options, clock: Clock) -> ExitCode {
     summary.say(&log);
     log.end(&summary.ending.reason(config.destination.as_ref()));
     ExitCode::from(summary.ending.code())
+}
+
+/// Says that other users may read the secrets of the file.
+fn warn_of_open_file(config: &Config, log: &Log) {
+    let Some(path) = &config.secret_file else { return };
+    let mode = std::fs::metadata(path).map_or(0, |found| found.permissions().mode() & 0o7777);
+    if mode & 0o004 != 0 {
+        log.warn(format_args!("{}: it holds a secret and every user may read it (mode {mode:04o}); chmod 640 or 600 it", path.display()));
+    }
 }
 
 fn exit_code(error: &OpenError) -> u8 {
@@ -130,6 +141,7 @@ fn spool(options: &SpoolOptions, clock: Clock) -> ExitCode {
     let hold = if matches!(options.action, SpoolAction::Drain { .. }) { Hold::Until(HELD_BACK) } else { Hold::ToTheEnd };
     let log = Log::open(config.log, hold, &environment, false);
     config.notes.iter().for_each(|note| log.warn(format_args!("{note}")));
+    warn_of_open_file(&config, &log);
     let finished = match &options.action {
         SpoolAction::List { json } => list::run(&config, &environment, *json, clock.now(), &mut std::io::stdout()),
         SpoolAction::Export { files, destination, all } => {

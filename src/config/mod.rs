@@ -81,6 +81,8 @@ pub struct Config {
     pub log: LogConfig,
     /// Records go to stdout as JSON instead of to Kinesis.
     pub dry_run: bool,
+    /// The file, where a secret stands in it.
+    pub secret_file: Option<PathBuf>,
     /// What is no mistake and should be known: deprecated keys, what is ignored, what would send twice. One line each.
     pub notes: Vec<String>,
 }
