@@ -123,9 +123,9 @@ fn tokens_that_expire_every_two_seconds_hold_no_line_back() {
 /// A process a batch, as Telegraf's `outputs.exec` starts them.
 #[test]
 fn the_next_process_finds_what_the_first_one_asked_for_also_when_both_come_at_once() {
-    let (server, dir) = (server(), TempDir::new());
+    let (server, dir, home) = (server(), TempDir::new(), TempDir::new());
     let mint = Mint::start(&server, Duration::from_secs(3600));
-    let run = || program(&server, &mint).env("RUNTIME_DIRECTORY", dir.path()).args(["--deadline", "20s"]);
+    let run = || program(&server, &mint).env("RUNTIME_DIRECTORY", dir.path()).env("HOME", home.path()).args(["--deadline", "20s"]);
     // At once: nobody knows of the other, nothing breaks.
     let together: Vec<_> = (0..6).map(|_| run().stdin(input(3).1).start()).collect();
     together.into_iter().for_each(|running| drop(running.wait().assert_code(0)));

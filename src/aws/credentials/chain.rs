@@ -162,12 +162,12 @@ impl Chain {
     pub fn credentials(&mut self, now: Now) -> Result<&Credentials, CredentialsError> {
         self.begin(now);
         if !self.is_good(now) {
-            if let Some((wait, error)) = self.refresh.wait(now).zip(self.error.as_ref()) {
-                return Err(error.clone().with_retry_after(wait));
+            if let Some(error) = self.held_back(now) {
+                return Err(error);
             }
             let looked = self.look(now);
             if !self.is_good(now) {
-                looked?;
+                looked.map_err(|error| self.held_back(now).unwrap_or(error))?;
             }
         }
         self.current()
@@ -214,6 +214,12 @@ impl Chain {
 
     fn is_good(&self, now: Now) -> bool {
         self.current.is_some() && self.refresh.is_good(now)
+    }
+
+    /// Why the last look failed, while nobody is asked again, and for how long that is.
+    fn held_back(&self, now: Now) -> Option<CredentialsError> {
+        let (wait, error) = self.refresh.wait(now).zip(self.error.as_ref())?;
+        Some(error.clone().with_retry_after(wait))
     }
 
     /// Once: takes what an earlier process left.

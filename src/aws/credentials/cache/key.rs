@@ -83,18 +83,17 @@ pub(super) fn files(config: &CredentialsConfig, environment: &Environment) -> Ve
     let at_home = |name: &str| environment.get("HOME").map(|home| Path::new(&home).join(name));
     let mut files = secret_files(config, environment);
     files.extend(named("AWS_CONFIG_FILE").or_else(|| at_home(".aws/config")).map(|path| expand_path(path, environment)));
-    files.extend(config.iot.as_ref().map(|iot| iot.certificate.clone()));
+    files.extend(config.iot.iter().flat_map(|iot| [&iot.certificate, &iot.private_key]).map(|path| expand_path(path, environment)));
     files
 }
 
-/// Those that hold secrets.
+/// Those that hold secrets, but for the private key of AWS IoT: `iot` looks after that itself.
 fn secret_files(config: &CredentialsConfig, environment: &Environment) -> Vec<PathBuf> {
     let named = |name: &str| environment.get(name).map(PathBuf::from);
     let at_home = |name: &str| environment.get("HOME").map(|home| Path::new(&home).join(name));
     let shared = config.shared_credential_file.clone().or_else(|| named("AWS_SHARED_CREDENTIALS_FILE")).or_else(|| at_home(".aws/credentials"));
     let tokens = ["AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"].map(named);
-    let configured = [config.web_identity_token_file.clone(), config.iot.as_ref().map(|iot| iot.private_key.clone())];
-    [shared].into_iter().chain(configured).chain(tokens).flatten().map(|path| expand_path(path, environment)).collect()
+    [shared, config.web_identity_token_file.clone()].into_iter().chain(tokens).flatten().map(|path| expand_path(path, environment)).collect()
 }
 
 /// Says which files with secrets every user may read. Nothing where the secrets were not in files.

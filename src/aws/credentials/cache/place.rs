@@ -101,7 +101,7 @@ impl Place {
             };
             let opened = match opened {
                 Ok(opened) => opened,
-                Err(Errno::NOENT) if !self.make => return Ok(None),
+                Err(Errno::NOENT) if !make => return Ok(None),
                 Err(Errno::NOTDIR | Errno::LOOP) => return Err(format!("{} is a link or no directory", so_far.display())),
                 Err(error) => return Err(format!("{}: {}", so_far.display(), std::io::Error::from(error))),
             };
