@@ -1,6 +1,7 @@
 //! The tests' fake of EC2's metadata and of the container endpoint, and a Kinesis that takes only their keys, as one process:
-//! `cargo run --example metadata_service -- 169.254.169.254:80 169.254.170.2:80`.
+//! `cargo run --example metadata_service -- 169.254.169.254:80 169.254.170.23:80=TOKEN`.
 //!
+//! `=TOKEN` is what a container must say in `Authorization` there.
 //! For a client that nobody here wrote, in a network namespace that has these addresses; see `tests/emulators/run metadata`. It prints one line of JSON once it
 //! listens and ends with its standard input.
 
@@ -18,8 +19,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let key = Key::new("ASIAMETADATA00000001", "metadata/secret+key/of/forty/characters/", Some("IQoJb3JpZ2luX2VjEPT//////////wEaCXVz"));
     let kinesis = Server::start(Options { keys: vec![key.clone()], ..Options::default() });
     let mut services = Vec::new();
-    for address in std::env::args().skip(1) {
-        services.push(Metadata::start_at(TcpListener::bind(&address).map_err(|error| format!("{address}: {error}"))?, key.clone()));
+    for argument in std::env::args().skip(1) {
+        let (address, token) = argument.split_once('=').map_or((argument.as_str(), None), |(address, token)| (address, Some(token.to_owned())));
+        let service = Metadata::start_at(TcpListener::bind(address).map_err(|error| format!("{address}: {error}"))?, key.clone());
+        service.change(|state| state.authorization = token);
+        services.push(service);
     }
     let told = serde_json::json!({
         "kinesis": kinesis.url(), "stream": STREAM, "region": support::REGION,

@@ -72,7 +72,7 @@ fn the_token_file_is_read_for_each_fetch() {
 
 #[test]
 fn keys_are_fetched_in_the_clear_from_near_addresses_only() {
-    for url in ["http://192.0.2.1/credentials", "http://169.254.169.254/credentials", "http://169.254.170.2@192.0.2.1/", "http://0.0.0.0:1/"] {
+    for url in ["http://192.0.2.1/credentials", "http://198.51.100.1/credentials", "http://169.254.170.2@192.0.2.1/", "http://0.0.0.0:1/"] {
         let (error, time) = timed(|| Asking::with(&[(FULL, url), (TOKEN, "secret")]).assert_fails(&[FULL, "may not be connected to", "use https"]));
         assert_eq!(error.to_failure().class, Class::NoCredentials);
         assert!(time < Duration::from_secs(1), "{time:?}");

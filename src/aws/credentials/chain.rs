@@ -7,6 +7,8 @@
 //! | `[credentials.iot]` | the AWS IoT credential provider; nothing else is looked at |
 //! | [`ORDER`] | explicit keys · a profile that was named · the environment's keys · its web identity · the default profile · container · EC2 |
 //!
+//! Below that: how what was found is kept. When it is renewed is decided in [`Refresh`], what other processes leave is in [`Cache`].
+//!
 //! A source that is configured but broken ends the chain: going on would use keys that nobody meant. One that nobody answered is not asked again for an hour.
 
 use std::time::Duration;
@@ -167,7 +169,7 @@ impl Chain {
             }
             let looked = self.look(now);
             if !self.is_good(now) {
-                looked.map_err(|error| self.held_back(now).unwrap_or(error))?;
+                looked?;
             }
         }
         self.current()
@@ -244,7 +246,7 @@ impl Chain {
         }
     }
 
-    /// Asks, and keeps what that gives.
+    /// Asks, and keeps what that gives. Where somebody was asked in vain, the error says when that may be done again.
     fn look(&mut self, now: Now) -> Result<(), CredentialsError> {
         let clock = self.options.http.clock;
         let (began, absent_until) = (clock.now().mono, self.absent.as_ref().map(|absent| absent.until));
@@ -268,7 +270,7 @@ impl Chain {
                     self.remember(&Entry { left: absent.until.left(now), source: absent.source.name().into(), what });
                 }
                 self.note_failure(now, &error);
-                Err(error)
+                Err(self.held_back(now).unwrap_or(error))
             }
         }
     }

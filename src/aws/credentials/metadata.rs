@@ -189,7 +189,7 @@ impl Document {
     ///
     /// Keys with a session token must say when they expire.
     pub(super) fn into_found(mut self, who: &str, provider: &'static str, date: Option<Duration>, now: Now) -> Result<Found, CredentialsError> {
-        let mut take = |text: &mut Option<Text>, name: &str| {
+        let take = |text: &mut Option<Text>, name: &str| {
             let text = text.take().filter(|text| !text.is_empty());
             match text {
                 Some(text) if text.bytes().any(|b| !b.is_ascii_graphic()) => {
