@@ -2,7 +2,7 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::support::TempDir;
 use super::support::metadata::Metadata;
@@ -10,6 +10,8 @@ use super::{Process, files, key};
 
 /// What is done to a file that was good.
 type Harm = (&'static str, fn(&Path));
+/// What is said of a directory, and how it is made below another.
+type Case = (&'static str, fn(&Path) -> PathBuf);
 
 fn mode(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
@@ -22,7 +24,7 @@ fn edit(path: &Path, edit: impl Fn(String) -> String) {
     fs::write(path, edited).unwrap();
 }
 
-fn elsewhere(path: &Path) -> std::path::PathBuf {
+fn elsewhere(path: &Path) -> PathBuf {
     path.with_file_name("elsewhere")
 }
 
@@ -80,7 +82,7 @@ fn a_file_of_another_user_is_not_believed() {
 #[test]
 fn a_directory_in_which_others_may_write_or_that_is_reached_by_a_link_is_refused_with_one_warning() {
     let service = Metadata::start(key(1));
-    let cases: [(&str, fn(&Path) -> std::path::PathBuf); 5] = [
+    let cases: [Case; 5] = [
         ("others may write to ", |top| {
             mode(top, 0o777);
             top.to_owned()
