@@ -42,7 +42,8 @@ fn after_five_busy_answers_with_growing_waits_the_sixth_gives_credentials() {
         waits.push(wait);
     }
     assert_eq!(chain.credentials(now).unwrap().access_key_id(), "ASIADEVICE");
-    assert_eq!((service.requests().len(), waits[3]), (6, Duration::from_secs(120)));
+    // The call itself takes a moment too.
+    assert!(service.requests().len() == 6 && (120..122).contains(&waits[3].as_secs()), "{waits:?}");
 }
 
 #[test]

@@ -169,7 +169,7 @@ impl Chain {
             }
             let looked = self.look(now);
             if !self.is_good(now) {
-                looked?;
+                looked.map_err(|error| self.held_back(now).unwrap_or(error))?;
             }
         }
         self.current()
@@ -246,7 +246,7 @@ impl Chain {
         }
     }
 
-    /// Asks, and keeps what that gives. Where somebody was asked in vain, the error says when that may be done again.
+    /// Asks, and keeps what that gives.
     fn look(&mut self, now: Now) -> Result<(), CredentialsError> {
         let clock = self.options.http.clock;
         let (began, absent_until) = (clock.now().mono, self.absent.as_ref().map(|absent| absent.until));
@@ -270,7 +270,7 @@ impl Chain {
                     self.remember(&Entry { left: absent.until.left(now), source: absent.source.name().into(), what });
                 }
                 self.note_failure(now, &error);
-                Err(self.held_back(now).unwrap_or(error))
+                Err(error)
             }
         }
     }
