@@ -212,7 +212,7 @@ fn a_source_that_a_profile_names_must_have_keys() {
     let variables = [("HOME", home.path())];
     assert_broken(&profile("e"), &variables, &["credential_source = Environment: AWS_ACCESS_KEY_ID is not set"]);
     assert_broken(&profile("m"), &variables, &["credential_source = Ec2InstanceMetadata: "]);
-    assert_broken(&profile("c"), &variables, &["credential_source = EcsContainer: AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"]);
+    assert_broken(&profile("c"), &variables, &["credential_source = EcsContainer: neither AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"]);
     assert_broken(&profile("l"), &variables, &[".aws/config:12: profile 'l': source_profile names itself"]);
 }
 
