@@ -11,6 +11,7 @@ mod listen;
 pub(crate) mod load;
 pub(crate) mod near;
 mod partition;
+mod profile;
 pub(crate) mod settings;
 pub(crate) mod telegraf;
 pub(crate) mod value;

@@ -6,7 +6,7 @@ use kinegraf::kinesis::outcome::Class;
 use rustls::version::{TLS12, TLS13};
 
 use super::chain::{NOW, SECRET, TOKEN, chain, chain_with, config, device, error_of, hour, http};
-use super::service::{Authority, Files, Options, P256, Service, answer};
+use super::service::{Answers, Authority, Files, Options, P256, Service, answer};
 
 const P384: &str = include_str!("keys/p384.pkcs8.pem");
 const RSA: &str = include_str!("keys/rsa.pkcs8.pem");
@@ -102,7 +102,7 @@ fn only_the_named_ca_is_trusted_when_one_is_named_and_else_those_of_the_network_
 #[test]
 fn a_server_that_would_like_a_certificate_gets_none_unless_it_is_the_credential_provider() {
     let authority = Authority::new("root");
-    let service = |answers: Box<dyn FnMut(&super::service::Request) -> Vec<u8> + Send>| {
+    let service = |answers: Answers| {
         Service::with(Options { authority: &authority, of_devices: &authority, optional: true, versions: rustls::ALL_VERSIONS, answers })
     };
     let (provider, kinesis) = (service(Box::new(hour)), service(Box::new(|_| answer(200, "", "{}"))));

@@ -2,6 +2,8 @@
 //!
 //! It answers what it is told to, one connection after the other, keeps what it was asked, and ends when it is dropped. Certificates are made when a test starts.
 
+#![allow(dead_code, reason = "each test crate uses its own part")]
+
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
@@ -107,7 +109,7 @@ pub(crate) fn credentials(id: &str, secret: &str, token: &str, date: &str, expir
     answer(200, &format!("Date: {date}\r\nContent-Type: application/json\r\n"), &body)
 }
 
-type Answers = Box<dyn FnMut(&Request) -> Vec<u8> + Send>;
+pub(crate) type Answers = Box<dyn FnMut(&Request) -> Vec<u8> + Send>;
 
 /// What a service demands, and how it answers.
 pub(crate) struct Options<'a> {

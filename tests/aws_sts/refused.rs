@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use kinegraf::kinesis::outcome::Class;
 
-use super::common::{REGION, assert_says, chain_in, find, generous, role, session};
+use super::common::{REGION, assert_says, chain, chain_in, find, find_with, generous, now, role, session};
 use super::support::calendar;
 use super::support::http::Answer;
 use super::support::sts::{Asked, Reply, Sts, refusal};
@@ -102,7 +102,7 @@ fn the_answer_to_another_question_is_no_answer() {
 
 #[test]
 fn an_sts_that_is_not_there_or_says_nothing_is_waited_for_no_longer_than_the_limits() {
-    let error = chain_in(REGION, role(), &[("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:1")]).credentials(super::common::now()).unwrap_err();
+    let error = chain_in(REGION, role(), &[("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:1")]).credentials(now()).unwrap_err();
     assert_eq!((error.to_failure().class, error.to_failure().code.as_str()), (Class::CredentialsUnavailable, "connection_refused"));
     assert_says(&error, &["http://127.0.0.1:1/", "refused"]);
     let sts = Sts::start(|asked: &Asked| Reply::Late(Duration::from_secs(2), asked.granted(&session(), 3600, 0)));
@@ -118,8 +118,8 @@ fn a_failed_refresh_leaves_what_was_there() {
         0 => Reply::Answer(asked.granted(&session(), 3600, 0)),
         _ => Reply::Answer(refusal(500, "InternalFailure", "")),
     });
-    let mut chain = super::common::chain(&sts, role());
-    super::common::find_with(&mut chain).unwrap();
-    assert!(chain.refresh(super::common::now()).is_err());
-    assert_eq!(super::common::find_with(&mut chain).unwrap(), session());
+    let mut chain = chain(&sts, role());
+    find_with(&mut chain).unwrap();
+    assert!(chain.refresh(now()).is_err());
+    assert_eq!(find_with(&mut chain).unwrap(), session());
 }

@@ -117,7 +117,12 @@ fn an_sts_that_is_down_or_somebody_else_is_no_refusal() {
         assert_reason(&finished, &["not delivered in time", words, "5 lines handed back"]);
         assert_within(&finished, Duration::from_secs(1));
     }
-    let server = only_the_session_may_write();
+    // One that does not answer takes no more of the run than there is.
+    let (server, sts) =
+        (only_the_session_may_write(), Sts::start(|asked: &Asked| Reply::Late(Duration::from_secs(3), asked.granted(&session(), 900, 0))));
+    let finished = to(&server, &sts).args(["--role-arn", ARN, "--deadline", "700ms"]).stdin(input(5).1).run().assert_code(75);
+    assert_reason(&finished, &["not delivered in time", "5 lines handed back"]);
+    assert!(finished.time < Duration::from_secs(3), "{:?}", finished.time);
     let program = kinegraf().to(&server, STREAM).env("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:1");
     let finished = program.args(["--role-arn", ARN, "--deadline", "700ms"]).stdin(input(5).1).run().assert_code(75);
     assert_reason(&finished, &["AssumeRole", "http://127.0.0.1:1/", "refused"]);

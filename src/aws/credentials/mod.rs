@@ -12,10 +12,11 @@ mod explicit;
 mod imds;
 mod iot;
 mod metadata;
+mod process;
 mod profile;
 mod refresh;
-mod shared_file;
 mod sts;
+mod trusted;
 mod web_identity;
 
 use std::fmt;

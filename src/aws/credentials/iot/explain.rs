@@ -134,3 +134,59 @@ impl Case<'_> {
 fn bare(code: &str) -> &str {
     code.split(':').next().unwrap_or_default().trim()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+
+    use super::*;
+    use crate::aws::http::ClientCertificate;
+
+    /// The text of an error of this kind, by the clock of a device whose certificate is good in the years 2020 to 2029.
+    fn told(kind: HttpErrorKind, code: &'static str, wall_s: u64) -> String {
+        let mut params = CertificateParams::new(vec![]).unwrap();
+        (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2030, 1, 1));
+        let key = KeyPair::generate().unwrap();
+        let pem = params.self_signed(&key).unwrap().pem();
+        let certificate = ClientCertificate::from_pem(pem.as_bytes(), key.serialize_pem().as_bytes()).unwrap();
+        let config = IotConfig {
+            url: "https://x.credentials.iot.eu-central-1.amazonaws.com/".into(),
+            role_alias: "a".into(),
+            thing_name: None,
+            certificate: "c".into(),
+            private_key: "k".into(),
+            ca: None,
+            start_jitter: Duration::ZERO,
+        };
+        let device = Device { certificate, ca: None, thing_name: None };
+        let now = Now { mono: Duration::ZERO, wall: Duration::from_secs(wall_s) };
+        let error = HttpError { kind, code, text: "cannot".into(), reused: false };
+        Case { config: &config, device: &device, now }.unanswered(&error).to_string()
+    }
+
+    #[test]
+    fn a_name_that_is_not_found_says_where_it_comes_from() {
+        assert!(
+            told(HttpErrorKind::Resolve, "name_not_found", 0)
+                .ends_with("cannot; credentials.iot.endpoint: `aws iot describe-endpoint --endpoint-type iot:CredentialProvider`")
+        );
+    }
+
+    #[test]
+    fn a_refused_certificate_is_told_by_its_dates_unless_the_clock_cannot_be_right() {
+        let refused = HttpErrorKind::Tls(TlsProblem::ClientRefused);
+        for (wall_s, words) in [
+            (1_900_000_000, "the device's certificate expired at 2030-01-01T00:00:00Z"),
+            (1_800_000_000, "it has expired, or is not valid yet"),
+            // 1970: a board without a clock.
+            (60, "it has expired, or is not valid yet"),
+        ] {
+            let text = told(refused, "client_certificate_expired", wall_s);
+            assert!(text.ends_with(words), "{text}");
+        }
+        assert!(told(refused, "client_certificate_unknown_ca", 1_800_000_000).ends_with(ACTIVE));
+        assert!(told(refused, "client_certificate_revoked", 1_800_000_000).ends_with("it was revoked"));
+    }
+}
