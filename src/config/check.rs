@@ -250,6 +250,7 @@ pub(super) fn assemble(settings: &Settings, given: Given) -> Config {
         log: LogConfig { to: log_to(settings), level: level(settings) },
         dry_run: given.dry_run,
         given: reload::Given::new(settings),
+        secret_file: None,
         notes: given.notes,
     }
 }

@@ -22,6 +22,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 pub use diagnostic::ConfigError;
 pub use environment::Environment;
 pub use listen::Listen;
@@ -34,14 +36,14 @@ use crate::line::partition_key::PartitionMethod;
 use crate::spool::segment::{BadStreamId, StreamId};
 use settings::Settings;
 
-/// A text that must not be seen: `Debug` shows only that it is there.
+/// A text that must not be seen: `Debug` shows only that it is there, and its memory is wiped before it is given back.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+pub struct Secret(Zeroizing<String>);
 
 impl Secret {
     /// Hides `text`.
     pub fn new(text: String) -> Secret {
-        Secret(text)
+        Secret(Zeroizing::new(text))
     }
 
     /// The text itself; for the signer only.
@@ -83,6 +85,8 @@ pub struct Config {
     pub dry_run: bool,
     /// What each key was given, to be compared with another reading.
     pub(crate) given: reload::Given,
+    /// The file, where a secret stands in it.
+    pub secret_file: Option<PathBuf>,
     /// What is no mistake and should be known: deprecated keys, what is ignored, what would send twice. One line each.
     pub notes: Vec<String>,
 }

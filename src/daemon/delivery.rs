@@ -58,6 +58,15 @@ pub(super) fn deliver(shared: &Shared, mut output: Output, request_size: usize, 
             }
             Step::Sync => state = settle(shared, state, now),
             Step::Wait(until) => {
+                let maintenance = output.next_maintenance(now);
+                if maintenance.is_some_and(|due| due.passed(now)) {
+                    let now = state.pipeline.service_time(now);
+                    drop(state);
+                    output.maintain(now);
+                    state = shared.lock();
+                    continue;
+                }
+                let until = [until, maintenance].into_iter().flatten().min();
                 let left = until.map(|until| until.left(now));
                 state.doing = Doing::Waiting(until);
                 state = match left {

@@ -12,7 +12,7 @@ mod watchdog;
 use std::time::Duration;
 
 use crate::config::Environment;
-use crate::time::{Deadline, Now, boot_usec};
+use crate::time::{Deadline, Now, monotonic_usec};
 use notify::Notifier;
 use status::Status;
 use watchdog::Watchdog;
@@ -50,7 +50,7 @@ impl Systemd {
 
     /// The configuration is being read again; `ready` makes an end of it.
     pub(super) fn reloading(&mut self) {
-        self.notifier.say(&format!("RELOADING=1\nMONOTONIC_USEC={}\n", boot_usec()));
+        self.notifier.say(&format!("RELOADING=1\nMONOTONIC_USEC={}\n", monotonic_usec()));
     }
 
     /// Says what is new. `moved`: bytes to and from the service so far.
