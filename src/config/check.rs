@@ -248,6 +248,7 @@ pub(super) fn assemble(settings: &Settings, given: Given) -> Config {
         network: NetworkConfig { ca_files: given.ca_files, allow_plain_http: settings.boolean(Id::AllowPlainHttp) },
         log: LogConfig { to: log_to(settings), level: level(settings) },
         dry_run: given.dry_run,
+        secret_file: None,
         notes: given.notes,
     }
 }

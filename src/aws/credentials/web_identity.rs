@@ -2,13 +2,14 @@
 
 use std::fs::{self, File};
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use zeroize::Zeroizing;
 
 use super::assume_role::Role;
 use super::sts::{self, Proof};
 use super::{Context, CredentialsError, Found, Loaded};
+use crate::config::environment::find_path;
 
 /// Bytes of a token. Source: STS API reference.
 const TOKEN_SIZE_MAX: usize = 20_000;
@@ -27,7 +28,8 @@ pub(super) fn load_environment(context: &mut Context<'_>) -> Result<Loaded, Cred
 
 /// Asks STS, unsigned.
 pub(super) fn exchange(context: &mut Context<'_>, role: &Role, token_file: &Path) -> Result<Found, CredentialsError> {
-    let path = expand(context, token_file)?;
+    let path = find_path(token_file, context.environment)
+        .map_err(|why| CredentialsError::broken(format!("web identity token file {}: {why}", token_file.display())))?;
     let wrong = |what: String| CredentialsError::broken(format!("web identity token file {}: {what}", path.display()));
     let bytes = read(&path).map_err(wrong)?;
     let token = std::str::from_utf8(&bytes).unwrap_or_default().trim();
@@ -52,11 +54,4 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
     let read = File::open(path).and_then(|file| file.take(FILE_SIZE_MAX as u64 + 1).read_to_end(&mut bytes));
     read.map_err(|error| format!("cannot be read: {error}; the user that runs kinegraf must be allowed to"))?;
     Ok(bytes)
-}
-
-/// `$CREDENTIALS_DIRECTORY` at the beginning of a path.
-fn expand(context: &Context<'_>, path: &Path) -> Result<PathBuf, CredentialsError> {
-    let Ok(rest) = path.strip_prefix("$CREDENTIALS_DIRECTORY") else { return Ok(path.to_owned()) };
-    let unset = || CredentialsError::broken(format!("{}: CREDENTIALS_DIRECTORY is not set; systemd sets it for LoadCredential=", path.display()));
-    context.environment.get("CREDENTIALS_DIRECTORY").map(|directory| PathBuf::from(directory).join(rest)).ok_or_else(unset)
 }

@@ -2,7 +2,7 @@
 //!
 //! `endpoint_url` of the configuration is Kinesis's and says nothing about STS.
 
-use crate::aws::credentials::{Context, CredentialsError};
+use crate::aws::credentials::{Context, CredentialsError, profile};
 use crate::aws::partition;
 use crate::kinesis::endpoint;
 
@@ -44,7 +44,7 @@ pub(super) fn of(context: &Context<'_>) -> Result<Endpoint, CredentialsError> {
     let global = context.region == GLOBAL;
     let region = if global { GLOBAL_REGION } else { context.region };
     let endpoint = |url: String, region: &str| Ok(Endpoint { url, region: region.to_owned() });
-    if let Some((url, named_by)) = configured(context) {
+    if let Some((url, named_by)) = profile::sts_endpoint(context) {
         let wrong = |what: &dyn std::fmt::Display| CredentialsError::broken(format!("{named_by} {what}"));
         let url = endpoint::check_url(url.trim()).map_err(|error| wrong(&error))?;
         if endpoint::is_exposed(&url) && !context.config.allow_plain_http {
@@ -59,15 +59,6 @@ pub(super) fn of(context: &Context<'_>) -> Result<Endpoint, CredentialsError> {
         return Err(CredentialsError::broken(format!("the region is \"{region}\", where AWS has no STS: set AWS_ENDPOINT_URL_STS")));
     }
     endpoint(partition::url_of("sts", region), region)
-}
-
-/// The address that variables say, and which of them. What a profile says comes after them.
-fn configured(context: &Context<'_>) -> Option<(String, &'static str)> {
-    let get = |name| context.environment.get(name);
-    if get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS").is_some_and(|value| value.trim().eq_ignore_ascii_case("true")) {
-        return None;
-    }
-    ["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"].into_iter().find_map(|name| Some((get(name)?, name)))
 }
 
 fn is_legacy(context: &Context<'_>) -> Result<bool, CredentialsError> {
