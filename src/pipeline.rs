@@ -38,7 +38,7 @@ use crate::spool::disk::Disk;
 use crate::spool::spool::{Full, Spool};
 use crate::time::{Deadline, Now, Skew};
 
-pub use hand_off::Fate;
+pub use hand_off::{Fate, Mark};
 pub use reply::SetAside;
 
 /// An endpoint is never left alone for longer on the word of an earlier run: its clock may have been wrong.

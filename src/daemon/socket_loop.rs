@@ -62,10 +62,8 @@ pub(super) fn read(shared: &Shared, mut sockets: Sockets) {
 fn answer(shared: &Shared, sockets: &mut Sockets, all_accepted: bool) {
     let mut state = shared.lock();
     let now = shared.clock.now();
-    let counters = *state.pipeline.spool().counters();
     let books = Books {
         end: state.pipeline.end_of_accepted(),
-        dropped: counters.dropped_full + counters.dropped_damaged,
         failure: state.pipeline.failure().map(ToString::to_string),
     };
     if all_accepted && sockets.begin_hand_offs(now, &books) {
@@ -73,7 +71,7 @@ fn answer(shared: &Shared, sockets: &mut Sockets, all_accepted: bool) {
         shared.work.notify_one();
     }
     let pipeline = &state.pipeline;
-    if sockets.answer_hand_offs(now, &books, &|end| pipeline.fate(end)) {
+    if sockets.answer_hand_offs(now, &books, &|mark, end| pipeline.fate(mark, end)) {
         state.pipeline.settle();
         shared.work.notify_one();
         shared.sending.notify_one();
@@ -122,7 +120,7 @@ fn hand_over(shared: &Shared, sockets: &mut Sockets) -> bool {
                 shared.work.notify_one();
             }
             if room {
-                sockets.taken();
+                sockets.taken(state.pipeline.mark());
             }
             if !room || state.pipeline.holds_input(now) {
                 // Lines leave before their time, or settle.

@@ -1,19 +1,30 @@
 //! A sender that waits for an answer: its lines leave at once, and settle where they cannot, and it is told what became of them.
 //!
-//! It says nothing of single lines: a position stands for everything that was accepted before it.
+//! It says nothing of single lines: a position stands for everything that was accepted before it, a [`Mark`] for everything after.
 
 use super::Pipeline;
 use crate::spool::block::Position;
 use crate::spool::disk::Disk;
 
-/// What became of everything before a position.
+/// A moment: what was accepted since, and whether something of it is lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mark {
+    /// The position behind everything that was accepted.
+    first: Position,
+    /// Lines that were given up until then, other than the oldest.
+    dropped: u64,
+}
+
+/// What became of everything between a mark and a position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// It is in Kinesis, or was given up for what it is and counted.
     Delivered,
     /// It is durable on the cold disk.
     Durable,
-    /// Neither, so far.
+    /// Lines were given up meanwhile for want of room or could not be read, and perhaps some of these.
+    Dropped,
+    /// None of these, so far.
     Waiting,
 }
 
@@ -21,6 +32,11 @@ impl<D: Disk> Pipeline<D> {
     /// The position behind everything that was accepted.
     pub fn end_of_accepted(&self) -> Position {
         self.spool.end()
+    }
+
+    /// What is accepted from here on is told from what was before.
+    pub fn mark(&self) -> Mark {
+        Mark { first: self.spool.end(), dropped: self.spool.otherwise_dropped() }
     }
 
     /// Lets everything that was accepted leave without waiting for more.
@@ -33,9 +49,11 @@ impl<D: Disk> Pipeline<D> {
         self.settle_until = self.spool.end();
     }
 
-    /// What became of everything before `end`.
-    pub fn fate(&self, end: Position) -> Fate {
-        if self.spool.acknowledged() >= end {
+    /// What became of everything that was accepted between `mark` and `end`. Older lines that made room for it are none of its business.
+    pub fn fate(&self, mark: Mark, end: Position) -> Fate {
+        if self.spool.made_room_until() > mark.first || self.spool.otherwise_dropped() > mark.dropped {
+            Fate::Dropped
+        } else if self.spool.acknowledged() >= end {
             Fate::Delivered
         } else if self.spool.settled_end().is_some_and(|settled| settled >= end) {
             Fate::Durable

@@ -69,6 +69,14 @@ pub struct SpoolCounters {
     pub cold_failures: u64,
 }
 
+/// The oldest lines, given up so that newer ones have room.
+#[derive(Clone, Copy, Debug, Default)]
+struct MadeRoom {
+    /// Behind the last of them.
+    end: Position,
+    lines: u64,
+}
+
 /// Where a block is read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Source {
@@ -100,6 +108,7 @@ pub struct Spool<D: Disk> {
     /// Some were counted that could not be read, or were not.
     miscounted: bool,
     counters: SpoolCounters,
+    made_room: MadeRoom,
     /// A stored block, before it is unpacked.
     packed: Vec<u8>,
 }
@@ -152,6 +161,7 @@ impl<D: Disk> Spool<D> {
             unread_lines: 0,
             miscounted: false,
             counters,
+            made_room: MadeRoom::default(),
             packed: Vec::new(),
         };
         // What was acknowledged and not yet forgotten.
@@ -224,13 +234,16 @@ impl<D: Disk> Spool<D> {
             let until = self.hot.segments().map(|segment| segment.number).find(|number| *number > oldest).map_or(self.next, Position);
             let (mut lines, opened) = ((0, 0), self.opened);
             self.miscounted |= !self.hot.each(from, until, &mut |header| add_lines(&mut lines, header, opened));
-            self.count_dropped(lines);
+            self.count_dropped(lines, until);
             self.hot.remove(oldest);
         }
         true
     }
 
-    fn count_dropped(&mut self, (found, own): (u64, u64)) {
+    fn count_dropped(&mut self, (found, own): (u64, u64), end: Position) {
+        if found + own > 0 {
+            self.made_room = MadeRoom { end, lines: self.made_room.lines + found + own };
+        }
         self.counters.found += found;
         self.unread_lines -= own.min(self.unread_lines);
         self.counters.dropped_full += found + own;
@@ -412,7 +425,7 @@ impl<D: Disk> Spool<D> {
         cold.spares = drops_oldest && !may_drop && *cold.state() == ColdState::Full && cold.until(now).is_some();
         self.read = skipped.unwrap_or(self.read);
         self.miscounted |= dropped.miscounted;
-        self.count_dropped(dropped.lines);
+        self.count_dropped(dropped.lines, self.read);
         if planted::is(Bug::LetsGoBeforeTheSync) && sync.is_some() {
             self.hot.release(self.next);
         }

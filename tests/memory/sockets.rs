@@ -13,6 +13,7 @@ use kinegraf::daemon;
 use kinegraf::input::unix::{Listener, Sockets, SocketsOptions};
 use kinegraf::log::{Hold, Log};
 use kinegraf::memory;
+use kinegraf::pipeline::Mark;
 use kinegraf::time::Clock;
 
 use crate::harness::config;
@@ -46,7 +47,7 @@ impl Listening {
         self.sockets.wait(now, Some(Duration::ZERO), true).unwrap();
         while self.sockets.next_block(now, &mut |rejection, peer| panic!("{rejection:?} of {peer}")) {
             self.taken += u64::from(self.sockets.block().lines());
-            self.sockets.taken();
+            self.sockets.taken(Mark::default());
         }
     }
 

@@ -456,6 +456,7 @@ fn a_full_spool_lets_lines_leave_before_their_flush_interval() {
 #[test]
 fn a_sender_that_waits_is_delivered_at_once_and_told_when_the_last_of_its_lines_is_stored() {
     let mut bench = Bench::new(Options::default());
+    let mark = bench.pipeline.mark();
     bench.accept(0..3);
     assert!(matches!(bench.poll(), Step::Wait(Some(_))), "others are waited for");
     let end = bench.pipeline.end_of_accepted();
@@ -463,11 +464,11 @@ fn a_sender_that_waits_is_delivered_at_once_and_told_when_the_last_of_its_lines_
     bench.accept(3..4);
     assert_eq!(bench.send(), [0, 1, 2, 3]);
     bench.answer(&[Outcome::Stored, THROTTLED, Outcome::Stored, Outcome::Stored]);
-    assert_eq!(bench.pipeline.fate(end), Fate::Waiting);
+    assert_eq!(bench.pipeline.fate(mark, end), Fate::Waiting);
     bench.accept(4..6);
     bench.advance(Duration::from_secs(1));
     assert_eq!(bench.send(), [1], "newer lines wait for others again");
     bench.answer(&[Outcome::Stored]);
-    assert_eq!(bench.pipeline.fate(end), Fate::Delivered);
-    assert_eq!(bench.pipeline.fate(bench.pipeline.end_of_accepted()), Fate::Waiting);
+    assert_eq!(bench.pipeline.fate(mark, end), Fate::Delivered);
+    assert_eq!(bench.pipeline.fate(mark, bench.pipeline.end_of_accepted()), Fate::Waiting);
 }

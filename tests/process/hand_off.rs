@@ -241,3 +241,28 @@ fn options_that_are_the_daemons_business_are_64() {
         assert_reason(&kinegraf().args(arguments).run().assert_code(64), &[words]);
     }
 }
+
+#[test]
+fn a_full_spool_that_gives_up_its_oldest_keeps_a_batch_that_fits_and_does_not_vouch_for_one_that_does_not() {
+    let (server, place) = (down(), Place::new());
+    let spool = place.path("spool");
+    let text = "[spool]\nsize = \"128KiB\"\nsegment_size = \"16KiB\"\nhot_size = \"32KiB\"\nmin_free = \"0%\"\n[delivery]\nrecord_size = \"8KiB\"\n";
+    let text = format!("line_size = \"1KiB\"\n{text}");
+    let arguments = ["--flush-interval", "1s", "-v", "--spool", spool.to_str().unwrap()];
+    let running = place.with(to(&server), &text).args(arguments).start();
+    place.wait_until_it_listens(&running);
+    // More than there is room for, and so that packing does not help.
+    let (_, much) = input(10_000);
+    let finished = forward(&place.stream()).args(["--deadline", "30s"]).stdin(much).run().assert_code(75);
+    assert_reason(&finished, &["asks for the batch again", "given up"]);
+    let sent = lines::telegraf(77, 20);
+    for _ in 0..3 {
+        forward(&place.stream()).args(["--deadline", "30s"]).stdin(lines::joined(&sent)).run().assert_code(0);
+    }
+    running.signal("KILL");
+    running.wait();
+    server.set_plan(Plan::Always(Fault::None));
+    to(&server).args(["--spool", spool.to_str().unwrap()]).run().assert_code(0);
+    let found = counts(&server);
+    assert!(sent.iter().all(|line| found.get(std::str::from_utf8(line).unwrap()) == Some(&3)), "{} lines", found.len());
+}

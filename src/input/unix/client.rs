@@ -9,6 +9,7 @@ use rustix::net::{SendFlags, Shutdown, shutdown};
 use crate::counters::RejectReason;
 use crate::input::composer::{Composer, Rejection};
 use crate::input::line_reader::{LineReader, Tail};
+use crate::pipeline::Mark;
 use crate::time::Now;
 
 use super::feed::{Drained, Feed};
@@ -115,11 +116,11 @@ impl Client {
     }
 
     /// Hears and answers what a sender says that waits for an answer; true when a batch, or the beginning of one, was offered before.
-    pub(super) fn listen(&mut self, offers: &mut Offers) -> bool {
+    pub(super) fn listen(&mut self, mark: Mark, offers: &mut Offers) -> bool {
         if !self.hand_off.listens() || self.has_ended {
             return false;
         }
-        match self.hand_off.hear(self.feed.reader().held(), self.bytes, offers) {
+        match self.hand_off.hear(self.feed.reader().held(), self.bytes, mark, offers) {
             Heard::Nothing => false,
             Heard::Lines => {
                 self.feed.release();

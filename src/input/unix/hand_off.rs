@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::input::hand_off::{Answer, Batch, GO, HELLO, MARK, Offer, REMEMBERED_MAX, WORD_SIZE_MAX, ready};
-use crate::pipeline::Fate;
+use crate::pipeline::{Fate, Mark};
 use crate::spool::block::Position;
 use crate::time::{Deadline, Now};
 
@@ -19,8 +19,6 @@ pub(super) const DELIVER_FIRST: Duration = Duration::from_secs(1);
 pub struct Books {
     /// Behind everything that was accepted.
     pub end: Position,
-    /// Lines that were given up for want of room or could not be read.
-    pub dropped: u64,
     /// Why nothing is delivered, if it is not.
     pub failure: Option<String>,
 }
@@ -35,11 +33,12 @@ struct Left {
 /// What was accepted of a batch.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Taken {
+    /// Before its first line,
+    mark: Mark,
+    /// and behind its last one.
     end: Position,
     lines: u64,
     rejected: u64,
-    /// Lines that were dropped until then, of whatever sender.
-    dropped: u64,
 }
 
 /// The batches that may be offered again, newest last.
@@ -78,7 +77,7 @@ pub(super) enum HandOff {
     /// It was told what is known, and has to offer its batch.
     Greeted,
     /// Its lines come.
-    Taking { offer: Offer, before: Option<Taken>, bytes_before: u64 },
+    Taking { offer: Offer, mark: Mark, before: Option<Taken>, bytes_before: u64 },
     /// All of them were accepted.
     Waiting { batch: Option<Batch>, taken: Taken, since: Duration, asked: bool },
     /// It was answered, or has left.
@@ -99,8 +98,8 @@ pub(super) enum Heard {
 }
 
 impl HandOff {
-    /// Looks at what a client has sent and nobody has taken. `bytes`: all that it has sent.
-    pub(super) fn hear(&mut self, held: &[u8], bytes: u64, offers: &mut Offers) -> Heard {
+    /// Looks at what a client has sent and nobody has taken. `bytes`: all that it has sent. `mark`: nothing that it will send was accepted before.
+    pub(super) fn hear(&mut self, held: &[u8], bytes: u64, mark: Mark, offers: &mut Offers) -> Heard {
         let word = || -> Option<&str> {
             let newline = held.iter().position(|b| *b == b'\n')?;
             // Nobody sends more before the answer.
@@ -124,7 +123,7 @@ impl HandOff {
                         before => before,
                     },
                 };
-                *self = HandOff::Taking { offer, before, bytes_before: bytes };
+                *self = HandOff::Taking { offer, mark, before, bytes_before: bytes };
                 Heard::Word { answer: GO.to_owned(), lines_follow: true, again: before.is_some() }
             }
             _ => {
@@ -151,24 +150,24 @@ impl HandOff {
 
     /// Everything that came was accepted, and no more will. False where it is not whole, which is not answered.
     pub(super) fn accepted(&mut self, now: Now, (bytes, lines, rejected): (u64, u64, u64), books: &Books) -> bool {
-        let HandOff::Taking { offer, before, bytes_before } = self else { return false };
+        let HandOff::Taking { offer, mark, before, bytes_before } = self else { return false };
         let size = bytes - *bytes_before + offer.known.map_or(0, |known| known.size);
-        let mut taken = Taken { end: books.end, lines, rejected, dropped: books.dropped };
+        let mut taken = Taken { mark: *mark, end: books.end, lines, rejected };
         if let Some(before) = before {
             (taken.lines, taken.rejected) = (taken.lines + before.lines, taken.rejected + before.rejected);
-            taken.dropped = before.dropped;
+            taken.mark = before.mark;
         }
         let is_whole = offer.whole.is_none_or(|whole| whole.size == size);
         *self = if is_whole { HandOff::Waiting { batch: offer.whole, taken, since: now.mono, asked: false } } else { HandOff::Over };
         is_whole
     }
 
-    /// What to tell a client that waits, if there is something. `fate` judges a position. True beside it where its lines are to be made durable.
-    pub(super) fn answer(&mut self, now: Now, books: &Books, fate: &dyn Fn(Position) -> Fate) -> (Option<Answer>, bool) {
+    /// What to tell a client that waits, if there is something. `fate` judges what is between a mark and a position. True beside it where its lines are to be made durable.
+    pub(super) fn answer(&mut self, now: Now, books: &Books, fate: &dyn Fn(Mark, Position) -> Fate) -> (Option<Answer>, bool) {
         let HandOff::Waiting { taken, since, asked, .. } = self else { return (None, false) };
-        let Taken { end, lines, rejected, dropped } = *taken;
-        let answer = match fate(end) {
-            _ if books.dropped > dropped => Answer::Again("lines were given up meanwhile, perhaps of this batch".to_owned()),
+        let Taken { mark, end, lines, rejected } = *taken;
+        let answer = match fate(mark, end) {
+            Fate::Dropped => Answer::Again("lines were given up meanwhile, perhaps of this batch".to_owned()),
             Fate::Delivered => Answer::Delivered { lines, rejected },
             Fate::Durable => Answer::Kept { lines, rejected },
             Fate::Waiting => {
@@ -209,48 +208,48 @@ mod tests {
         Now { mono: Duration::from_secs(seconds), wall: Duration::ZERO }
     }
 
-    fn books(end: u64, dropped: u64) -> Books {
-        Books { end: Position(end), dropped, failure: Some("no route to host".into()) }
+    fn books(end: u64) -> Books {
+        Books { end: Position(end), failure: Some("no route to host".into()) }
     }
 
     /// A client that has offered all of `BATCH` but what is `known`, and sent it.
     fn taken(offers: &mut Offers, known: Option<Batch>) -> HandOff {
         let mut hand_off = HandOff::Perhaps;
-        assert!(matches!(hand_off.hear(HELLO.as_bytes(), 20, offers), Heard::Word { lines_follow: false, .. }));
+        assert!(matches!(hand_off.hear(HELLO.as_bytes(), 20, Mark::default(), offers), Heard::Word { lines_follow: false, .. }));
         let offer = Offer { whole: Some(Batch::of(BATCH)), known }.to_string();
-        let heard = hand_off.hear(offer.as_bytes(), 100, offers);
+        let heard = hand_off.hear(offer.as_bytes(), 100, Mark::default(), offers);
         assert_eq!(heard, Heard::Word { answer: GO.into(), lines_follow: true, again: known.is_some() });
         let size = BATCH.len() as u64 - known.map_or(0, |known| known.size);
-        assert!(hand_off.accepted(at(10), (100 + size, 2, 0), &books(7, 0)));
+        assert!(hand_off.accepted(at(10), (100 + size, 2, 0), &books(7)));
         hand_off
     }
 
     #[test]
     fn an_answer_says_no_more_than_the_pipeline_does_and_asks_for_durability_after_a_second() {
         let mut hand_off = taken(&mut Offers::default(), None);
-        let fate = |fate: Fate| move |end: Position| if end == Position(7) { fate } else { Fate::Delivered };
-        assert_eq!(hand_off.answer(at(10), &books(9, 0), &fate(Fate::Waiting)), (None, false));
+        let fate = |fate: Fate| move |_: Mark, end: Position| if end == Position(7) { fate } else { Fate::Delivered };
+        assert_eq!(hand_off.answer(at(10), &books(9), &fate(Fate::Waiting)), (None, false));
         assert_eq!(hand_off.due(), Some(Deadline(Duration::from_secs(11))));
-        assert_eq!(hand_off.answer(at(11), &books(9, 0), &fate(Fate::Waiting)), (Some(Answer::Waiting("no route to host".into())), true));
-        assert_eq!(hand_off.answer(at(12), &books(9, 0), &fate(Fate::Waiting)), (None, false));
-        assert_eq!(hand_off.answer(at(13), &books(9, 0), &fate(Fate::Durable)), (Some(Answer::Kept { lines: 2, rejected: 0 }), false));
+        assert_eq!(hand_off.answer(at(11), &books(9), &fate(Fate::Waiting)), (Some(Answer::Waiting("no route to host".into())), true));
+        assert_eq!(hand_off.answer(at(12), &books(9), &fate(Fate::Waiting)), (None, false));
+        assert_eq!(hand_off.answer(at(13), &books(9), &fate(Fate::Durable)), (Some(Answer::Kept { lines: 2, rejected: 0 }), false));
         assert!(hand_off.is_over());
         let mut hand_off = taken(&mut Offers::default(), None);
-        assert_eq!(hand_off.answer(at(10), &books(9, 0), &fate(Fate::Delivered)).0, Some(Answer::Delivered { lines: 2, rejected: 0 }));
+        assert_eq!(hand_off.answer(at(10), &books(9), &fate(Fate::Delivered)).0, Some(Answer::Delivered { lines: 2, rejected: 0 }));
     }
 
     #[test]
     fn a_batch_of_which_lines_may_have_been_dropped_is_offered_again() {
         let mut hand_off = taken(&mut Offers::default(), None);
-        assert!(matches!(hand_off.answer(at(11), &books(9, 1), &|_| Fate::Delivered), (Some(Answer::Again(_)), false)));
+        assert!(matches!(hand_off.answer(at(11), &books(9), &|_, _| Fate::Dropped), (Some(Answer::Again(_)), false)));
     }
 
     #[test]
     fn a_batch_that_was_cut_is_never_answered() {
         let (mut offers, mut hand_off) = (Offers::default(), HandOff::Greeted);
         let offer = Offer { whole: Some(Batch::of(BATCH)), known: None }.to_string();
-        hand_off.hear(offer.as_bytes(), 0, &mut offers);
-        assert!(!hand_off.accepted(at(1), (BATCH.len() as u64 - 1, 1, 1), &books(7, 0)) && hand_off.is_over());
+        hand_off.hear(offer.as_bytes(), 0, Mark::default(), &mut offers);
+        assert!(!hand_off.accepted(at(1), (BATCH.len() as u64 - 1, 1, 1), &books(7)) && hand_off.is_over());
     }
 
     #[test]
@@ -261,9 +260,9 @@ mod tests {
         assert_eq!(known, [Batch::of(BATCH)]);
         let mut again = taken(&mut offers, Some(known[0]));
         assert_eq!(offers.known().count(), 0);
-        assert_eq!(again.answer(at(10), &books(9, 0), &|_| Fate::Delivered).0, Some(Answer::Delivered { lines: 4, rejected: 0 }));
+        assert_eq!(again.answer(at(10), &books(9), &|_, _| Fate::Delivered).0, Some(Answer::Delivered { lines: 4, rejected: 0 }));
         for n in 0..20_u8 {
-            offers.remember(Batch::of(&[n]), Taken { end: Position(1), lines: 1, rejected: 0, dropped: 0 });
+            offers.remember(Batch::of(&[n]), Taken { mark: Mark::default(), end: Position(1), lines: 1, rejected: 0 });
         }
         assert_eq!((offers.known().count(), offers.known().next()), (REMEMBERED_MAX, Some(Batch::of(&[19]))));
     }
@@ -271,7 +270,7 @@ mod tests {
     #[test]
     fn what_looks_like_a_word_is_told_from_lines_and_from_nonsense() {
         let mut offers = Offers::default();
-        let mut hear = |held: &[u8]| HandOff::Perhaps.hear(held, 0, &mut offers);
+        let mut hear = |held: &[u8]| HandOff::Perhaps.hear(held, 0, Mark::default(), &mut offers);
         for held in [&b"#kine"[..], b"#", b"#kinegraf-forward 1"] {
             assert_eq!(hear(held), Heard::Nothing);
         }
@@ -283,7 +282,7 @@ mod tests {
         }
         let unknown = Offer { whole: None, known: Some(Batch::of(b"x")) }.to_string();
         for held in [unknown.as_bytes(), b"cpu v=1 1\n", &[b'x'; WORD_SIZE_MAX]] {
-            assert_eq!(HandOff::Greeted.hear(held, 0, &mut offers), Heard::Nonsense);
+            assert_eq!(HandOff::Greeted.hear(held, 0, Mark::default(), &mut offers), Heard::Nonsense);
         }
     }
 }

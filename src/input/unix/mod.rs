@@ -1,7 +1,7 @@
 //! Lines from Unix sockets: any number of listeners and clients in one thread, which sleeps in one `poll`.
 //!
 //! ```text
-//! loop { sockets.wait(now, timeout, may_read)?; while sockets.next_block(now, …) { pipeline.accept(now, sockets.block()); sockets.taken() } }
+//! loop { sockets.wait(now, timeout, may_read)?; while sockets.next_block(now, …) { pipeline.accept(now, sockets.block()); sockets.taken(pipeline.mark()) } }
 //! ```
 //!
 //! | | |

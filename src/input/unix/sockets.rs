@@ -17,7 +17,7 @@ use crate::input::line_reader::Tail;
 use crate::limits::{CLIENTS_MAX, LISTENERS_MAX};
 use crate::line::partition_key::PartitionMethod;
 use crate::log::Log;
-use crate::pipeline::Fate;
+use crate::pipeline::{Fate, Mark};
 use crate::spool::block::{BlockBuilder, Position};
 use crate::time::{Deadline, Now};
 
@@ -55,6 +55,8 @@ pub struct Sockets {
     datagrams: Option<Datagrams>,
     /// Batches that may be offered again.
     offers: Offers,
+    /// Everything that was read before was accepted then.
+    mark: Mark,
     /// Datagrams that the listener at the front of this turn has given.
     received: u32,
     wake: UnixStream,
@@ -103,6 +105,7 @@ impl Sockets {
             long_lines: LongLines::new(line_size),
             datagrams,
             offers: Offers::default(),
+            mark: Mark::default(),
             received: 0,
             wake,
             waker,
@@ -140,8 +143,9 @@ impl Sockets {
         self.composer.block()
     }
 
-    /// The block was accepted.
-    pub fn taken(&mut self) {
+    /// The block was accepted; `mark` is a moment between that and the next call of `next_block`.
+    pub fn taken(&mut self, mark: Mark) {
+        self.mark = mark;
         self.composer.block().clear();
     }
 
@@ -284,7 +288,7 @@ impl Sockets {
             if client.is_ready && !client.is_undrained && !client.hand_off.waits() {
                 let before = client.bytes;
                 client.read();
-                if client.listen(&mut self.offers) {
+                if client.listen(self.mark, &mut self.offers) {
                     self.composer.note_offered_again();
                 }
                 self.composer.note_bytes(usize::try_from(client.bytes - before).unwrap_or_default());
@@ -342,7 +346,7 @@ impl Sockets {
     }
 
     /// Answers those who wait, as far as `fate` has something to say; true when what they handed over is to be made durable.
-    pub fn answer_hand_offs(&mut self, now: Now, books: &Books, fate: &dyn Fn(Position) -> Fate) -> bool {
+    pub fn answer_hand_offs(&mut self, now: Now, books: &Books, fate: &dyn Fn(Mark, Position) -> Fate) -> bool {
         let mut settle = false;
         for client in self.clients.iter_mut().filter(|client| client.hand_off.waits()) {
             // Only its leaving makes it ready.

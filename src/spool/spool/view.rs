@@ -46,6 +46,16 @@ impl<D: Disk> Spool<D> {
         &self.counters
     }
 
+    /// Lines before this position were given up so that newer ones have room,
+    pub fn made_room_until(&self) -> Position {
+        self.made_room.end
+    }
+
+    /// and so many others were: new ones for which there was none, and what could not be read.
+    pub fn otherwise_dropped(&self) -> u64 {
+        (self.counters.dropped_full + self.counters.dropped_damaged).saturating_sub(self.made_room.lines)
+    }
+
     /// The cold disk, where there is one.
     pub fn cold(&self) -> Option<&Cold<D>> {
         self.cold.as_ref()
