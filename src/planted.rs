@@ -36,11 +36,15 @@ pub enum Bug {
     ReadsOn,
     /// Segments go when they were read, though nobody has acknowledged them.
     ForgetsWhatIsOpen,
+    /// A sender that waits is told that its lines are durable once they were asked to be.
+    VouchesForWhatWillSettle,
+    /// A sender that waits is not told that some of its lines were given up.
+    OverlooksWhatWasDropped,
 }
 
 impl Bug {
     /// Each of them.
-    pub const ALL: [Bug; 16] = [
+    pub const ALL: [Bug; 18] = [
         Bug::AcknowledgesBeforeTheReply,
         Bug::ReusesPositions,
         Bug::ResendsStoredRecords,
@@ -57,6 +61,8 @@ impl Bug {
         Bug::KeepsWhatItHandsBack,
         Bug::ReadsOn,
         Bug::ForgetsWhatIsOpen,
+        Bug::VouchesForWhatWillSettle,
+        Bug::OverlooksWhatWasDropped,
     ];
 }
 

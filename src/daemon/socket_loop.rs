@@ -62,10 +62,7 @@ pub(super) fn read(shared: &Shared, mut sockets: Sockets) {
 fn answer(shared: &Shared, sockets: &mut Sockets, all_accepted: bool) {
     let mut state = shared.lock();
     let now = shared.clock.now();
-    let books = Books {
-        end: state.pipeline.end_of_accepted(),
-        failure: state.pipeline.failure().map(ToString::to_string),
-    };
+    let books = Books { end: state.pipeline.end_of_accepted(), failure: state.pipeline.failure().map(ToString::to_string) };
     if all_accepted && sockets.begin_hand_offs(now, &books) {
         state.pipeline.flush();
         shared.work.notify_one();

@@ -3,6 +3,8 @@
 //! It says nothing of single lines: a position stands for everything that was accepted before it, a [`Mark`] for everything after.
 
 use super::Pipeline;
+use crate::planted;
+use crate::planted::Bug;
 use crate::spool::block::Position;
 use crate::spool::disk::Disk;
 
@@ -51,11 +53,14 @@ impl<D: Disk> Pipeline<D> {
 
     /// What became of everything that was accepted between `mark` and `end`. Older lines that made room for it are none of its business.
     pub fn fate(&self, mark: Mark, end: Position) -> Fate {
-        if self.spool.made_room_until() > mark.first || self.spool.otherwise_dropped() > mark.dropped {
+        let dropped = self.spool.made_room_until() > mark.first || self.spool.otherwise_dropped() > mark.dropped;
+        if dropped && !planted::is(Bug::OverlooksWhatWasDropped) {
             Fate::Dropped
         } else if self.spool.acknowledged() >= end {
             Fate::Delivered
-        } else if self.spool.settled_end().is_some_and(|settled| settled >= end) {
+        } else if self.spool.settled_end().is_some_and(|settled| settled >= end)
+            || planted::is(Bug::VouchesForWhatWillSettle) && self.settle_until >= end
+        {
             Fate::Durable
         } else {
             Fate::Waiting

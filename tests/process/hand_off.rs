@@ -246,13 +246,13 @@ fn options_that_are_the_daemons_business_are_64() {
 fn a_full_spool_that_gives_up_its_oldest_keeps_a_batch_that_fits_and_does_not_vouch_for_one_that_does_not() {
     let (server, place) = (down(), Place::new());
     let spool = place.path("spool");
-    let text = "[spool]\nsize = \"128KiB\"\nsegment_size = \"16KiB\"\nhot_size = \"32KiB\"\nmin_free = \"0%\"\n[delivery]\nrecord_size = \"8KiB\"\n";
+    let text = "[spool]\nsize = \"1MiB\"\nsegment_size = \"32KiB\"\nhot_size = \"128KiB\"\nmin_free = \"0%\"\n[delivery]\nrecord_size = \"8KiB\"\n";
     let text = format!("line_size = \"1KiB\"\n{text}");
     let arguments = ["--flush-interval", "1s", "-v", "--spool", spool.to_str().unwrap()];
     let running = place.with(to(&server), &text).args(arguments).start();
     place.wait_until_it_listens(&running);
     // More than there is room for, and so that packing does not help.
-    let (_, much) = input(10_000);
+    let (_, much) = input(40_000);
     let finished = forward(&place.stream()).args(["--deadline", "30s"]).stdin(much).run().assert_code(75);
     assert_reason(&finished, &["asks for the batch again", "given up"]);
     let sent = lines::telegraf(77, 20);

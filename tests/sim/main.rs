@@ -15,6 +15,7 @@ mod disk;
 mod endings;
 mod faults;
 mod file;
+mod hand_offs;
 mod kinesis;
 mod lines;
 #[cfg(feature = "planted-bugs")]

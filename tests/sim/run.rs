@@ -19,6 +19,7 @@ use kinegraf::spool::spool::{Full, Spool, SpoolOptions};
 use kinegraf::time::{Deadline, Now};
 
 use crate::disk::{SimDisk, SimSync, lock};
+use crate::hand_offs::{Taking, Waiting};
 use crate::kinesis::Answer;
 use crate::swarm::{chance, pick};
 use crate::world::World;
@@ -60,6 +61,8 @@ pub(crate) struct Config {
     /// Between two blocks, in milliseconds.
     pub(crate) pause_ms: u64,
     pub(crate) lines_a_block: u64,
+    /// Of a hundred blocks so many begin a batch whose sender waits.
+    pub(crate) hand_offs: u64,
 }
 
 /// How a run was left.
@@ -126,6 +129,9 @@ pub(crate) struct Run<'w> {
     pub(crate) hot_at_open: u64,
     pub(crate) cold_at_open: u64,
     pub(crate) wall_jumps: u64,
+    /// A batch that is being handed over, and those whose senders wait for an answer.
+    pub(crate) taking: Option<Taking>,
+    pub(crate) waiting: Vec<Waiting>,
 }
 
 impl<'w> Run<'w> {
@@ -195,6 +201,8 @@ impl<'w> Run<'w> {
             hot_at_open,
             cold_at_open,
             wall_jumps: pick(&mut world.random, &[0, 0, 0, 5]),
+            taking: None,
+            waiting: Vec::new(),
             world,
             config,
         };
@@ -208,6 +216,7 @@ impl<'w> Run<'w> {
             if let Some(ending) = self.step() {
                 return Left::Ended(Box::new(ending));
             }
+            self.answer_hand_offs();
             self.check();
             if self.world.dies_now() {
                 return Left::Unfinished;
@@ -282,7 +291,7 @@ impl<'w> Run<'w> {
         };
         let limit = self.pipeline.limit().map(|limit| limit.0 + GRACE);
         let aside = self.aside.as_ref().map(|(at, _)| *at);
-        let next = [input, delivery, aside, limit].into_iter().flatten().min();
+        let next = [input, delivery, aside, limit, self.hand_off_due()].into_iter().flatten().min();
         let next = next.unwrap_or_else(|| panic!("everybody waits for somebody else; the input: {:?}", self.input));
         // A thread does not wake up on the dot.
         let late = Duration::from_millis(if chance(&mut self.random, 30) { self.random.up_to(80) } else { 0 });
@@ -316,6 +325,7 @@ impl<'w> Run<'w> {
             }
             self.taken += self.block_lines.len();
         }
+        self.begin_hand_off();
         self.world.note_tried(self.config.stream, &self.block_lines);
         let before = self.pipeline.spool().counters().dropped_full;
         match self.pipeline.accept(self.now, &mut self.block) {
@@ -333,6 +343,7 @@ impl<'w> Run<'w> {
                     }
                     self.world.note_accepted(self.config.stream, self.config.mode, &lines);
                 }
+                self.take_for_hand_off(&lines);
                 self.wake();
                 self.input = Input::Held(self.now.mono);
                 self.release_held();

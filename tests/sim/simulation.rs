@@ -31,6 +31,7 @@ struct Plan {
     exec: u64,
     other_stream: u64,
     always: u64,
+    hand_offs: u64,
 }
 
 impl Plan {
@@ -45,6 +46,7 @@ impl Plan {
             exec: pick(random, &[0, 0, 50, 100]),
             other_stream: swarm(random, &[40]),
             always: swarm(random, &[30, 100]),
+            hand_offs: swarm(random, &[10, 50, 100]),
         }
     }
 }
@@ -226,6 +228,7 @@ fn configure(world: &mut World, plan: &Plan) -> Config {
         shutdown_timeout: chance(random, 70).then(|| pick(random, &[Duration::from_secs(4), Duration::from_secs(30)])),
         pause_ms: pick(random, &[0, 100, 3_000, 12_000]),
         lines_a_block: pick(random, &[1, 4, 20]),
+        hand_offs: if mode == Mode::Stdin { plan.hand_offs } else { 0 },
     }
 }
 
