@@ -34,7 +34,10 @@ pub(super) fn read(shared: &Shared, mut sockets: Sockets) {
         let wanted = wanted(&state);
         drop(state);
         match wanted {
-            Wanted::Nothing => return left_unread(shared, stopping),
+            Wanted::Nothing => {
+                left_unread(shared, stopping);
+                return see_off(shared, &mut sockets, may_read);
+            }
             Wanted::Stop if !stopping => {
                 stopping = true;
                 sockets.stop(shared.clock.now());
@@ -43,7 +46,7 @@ pub(super) fn read(shared: &Shared, mut sockets: Sockets) {
         }
         if sockets.is_over() && may_read {
             close(shared);
-            return see_off(shared, &mut sockets);
+            return see_off(shared, &mut sockets, true);
         }
         let timeout = if may_read { None } else { Some(TRY_AGAIN) };
         if let Err(error) = sockets.wait(shared.clock.now(), timeout, may_read) {
@@ -77,11 +80,11 @@ fn answer(shared: &Shared, sockets: &mut Sockets, all_accepted: bool) {
     shared.space.want(&state);
 }
 
-/// The input is over: senders that wait are answered until the run ends.
-fn see_off(shared: &Shared, sockets: &mut Sockets) {
+/// The input is over: senders that wait are answered until the run ends. What others write meanwhile is not read, nor polled for.
+fn see_off(shared: &Shared, sockets: &mut Sockets, all_accepted: bool) {
     while sockets.has_hand_offs() && shared.lock().ended.is_none() {
-        answer(shared, sockets, true);
-        if sockets.wait(shared.clock.now(), Some(TRY_AGAIN), true).is_err() {
+        answer(shared, sockets, all_accepted);
+        if sockets.wait(shared.clock.now(), Some(TRY_AGAIN), false).is_err() {
             return;
         }
     }

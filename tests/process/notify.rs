@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::common::kinegraf;
 use super::sockets_common::{Place, send, stored};
 use super::spool_common::wait_until;
-use super::support::{ACCESS_KEY, Options, REGION, SECRET_KEY, STREAM, Server, TempDir};
+use super::support::{ACCESS_KEY, Fault, Options, Plan, REGION, SECRET_KEY, STREAM, Server, TempDir};
 
 /// Nothing listens there.
 const NOWHERE: &str = "http://127.0.0.1:9";
@@ -141,6 +141,13 @@ impl Activated {
         panic!("it does not end");
     }
 
+    /// Processor time so far, in ticks of 10 ms.
+    fn ticks(&self) -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+        fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+    }
+
     fn stop(&mut self) -> Option<i32> {
         assert!(Command::new("/bin/kill").arg(self.child.id().to_string()).status().unwrap().success());
         self.ended()
@@ -174,6 +181,30 @@ fn sockets_that_systemd_passes_are_the_input_and_what_came_before_the_start_is_r
     assert_eq!(activated.stop(), Some(0));
     // They are systemd's, which goes on listening.
     assert!(place.stream().exists() && place.datagrams().exists());
+}
+
+#[test]
+fn a_stop_that_waits_for_a_delivery_leaves_what_comes_later_on_passed_sockets_alone_and_sleeps() {
+    let (place, server) = (Place::new(), Server::start(Options::plan(Plan::Always(Fault::ServiceUnavailable))));
+    let (listener, datagrams) = (UnixListener::bind(place.stream()).unwrap(), UnixDatagram::bind(place.datagrams()).unwrap());
+    let successor = datagrams.try_clone().unwrap();
+    let mut activated = Activated::start(&server, &["--shutdown-timeout", "4s"], (listener.into(), datagrams.into()));
+    let listen = format!("unix://{}", place.stream().display());
+    let sender = kinegraf().args(["--forward", &listen, "--deadline", "30s"]).stdin("waits v=1i 1\n").start();
+    assert!(wait_until(|| server.counts().requests > 0));
+    let kill = Command::new("/bin/kill").arg(activated.child.id().to_string()).status();
+    assert!(kill.unwrap().success());
+    std::thread::sleep(Duration::from_millis(500));
+    place.sender().send(b"late v=1i 1").unwrap();
+    let before = activated.ticks();
+    std::thread::sleep(Duration::from_secs(2));
+    let spent = activated.ticks() - before;
+    assert!(spent < 20, "it spends {spent} of 200 ticks on nothing");
+    assert_eq!(activated.ended(), Some(75));
+    sender.wait().assert_code(75);
+    let mut bytes = [0; 100];
+    let size = successor.recv(&mut bytes).unwrap();
+    assert_eq!(&bytes[..size], b"late v=1i 1", "it is its successor's");
 }
 
 #[test]

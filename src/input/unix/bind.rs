@@ -9,12 +9,17 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use rustix::event::{Timespec, poll};
 use rustix::fs::{AtFlags, CWD, FlockOperation, Gid, Mode, chmodat, chownat, fchmod, flock};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, socket_with};
 
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 128;
+/// How often a directory that somebody else has locked is tried,
+const LOCK_TRIES: u32 = 100;
+/// and how long there is between.
+const LOCK_PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
 /// Bytes of `/etc/group` that are looked through.
 const GROUPS_SIZE_MAX: u64 = 4 << 20;
 
@@ -71,8 +76,8 @@ pub(super) fn at(address: &str, path: &Path, kind: SocketType, mode: u32, group:
     if opened.as_ref().is_err_and(|found| found.kind() == io::ErrorKind::NotFound) {
         return Err(error(format!("the directory {} does not exist; create it, or mend 'input.listen'", directory.display())));
     }
-    // Two of us that start at once do not both find the same stale file. Whoever holds the lock for something else is not waited for.
-    _ = opened.as_ref().map(|directory| flock(directory, FlockOperation::NonBlockingLockExclusive));
+    // Two of us that start at once do not both find the same stale file.
+    _ = opened.as_ref().map(lock);
     let unix = SocketAddrUnix::new(path).map_err(system("the path is no address of a socket"))?;
     remove_stale(&error, path, &unix)?;
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
@@ -107,6 +112,17 @@ pub(super) fn at(address: &str, path: &Path, kind: SocketType, mode: u32, group:
     }
     drop(opened);
     Ok((socket, file))
+}
+
+/// Locks a directory for us alone. Another one of us holds it for milliseconds; whoever holds it for something else is not waited for.
+fn lock(directory: &File) {
+    for _ in 0..LOCK_TRIES {
+        if flock(directory, FlockOperation::NonBlockingLockExclusive) != Err(Errno::WOULDBLOCK) {
+            return;
+        }
+        // It sleeps: there is nothing to poll.
+        _ = poll(&mut [], Some(&LOCK_PAUSE));
+    }
 }
 
 /// Makes room for a socket where a dead one is.
@@ -150,4 +166,34 @@ fn find_group(name: &str) -> Option<u32> {
         let number = fields.nth(1).filter(|_| found)?;
         std::str::from_utf8(number).ok()?.parse().ok()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::{UnixListener, UnixStream};
+    use std::sync::Barrier;
+
+    #[test]
+    fn of_many_that_find_the_same_stale_file_at_once_one_listens_there() {
+        const MANY: usize = 6;
+        let path = std::env::temp_dir().join(format!("kinegraf-race-{}", std::process::id()));
+        for _ in 0..100 {
+            _ = fs::remove_file(&path);
+            drop(UnixListener::bind(&path).unwrap());
+            let begin = Barrier::new(MANY);
+            let bound: Vec<_> = std::thread::scope(|scope| {
+                let start = || {
+                    begin.wait();
+                    at("unix:///x", &path, SocketType::STREAM, 0o600, None)
+                };
+                let all: Vec<_> = (0..MANY).map(|_| scope.spawn(start)).collect();
+                all.into_iter().map(|one| one.join().unwrap()).collect()
+            });
+            let errors: Vec<String> = bound.iter().filter_map(|one| one.as_ref().err().map(ToString::to_string)).collect();
+            assert_eq!(errors.len(), MANY - 1, "{errors:?}");
+            UnixStream::connect(&path).expect("whoever has it listens");
+        }
+        fs::remove_file(path).unwrap();
+    }
 }

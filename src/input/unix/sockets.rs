@@ -229,6 +229,11 @@ impl Sockets {
                 Some(client) => self.clients[client].is_ready = true,
             }
         }
+        // Before anybody is heard who may offer the same batch again.
+        self.clients
+            .iter_mut()
+            .filter(|client| client.is_ready && client.hand_off.waits())
+            .for_each(|client| client.hand_off.leave(&mut self.offers));
         if ready[0] {
             _ = (&self.wake).read(&mut [0; 64]);
         }
@@ -349,11 +354,6 @@ impl Sockets {
     pub fn answer_hand_offs(&mut self, now: Now, books: &Books, fate: &dyn Fn(Mark, Position) -> Fate) -> bool {
         let mut settle = false;
         for client in self.clients.iter_mut().filter(|client| client.hand_off.waits()) {
-            // Only its leaving makes it ready.
-            if client.is_ready {
-                client.hand_off.leave(&mut self.offers);
-                continue;
-            }
             let (answer, asks) = client.hand_off.answer(now, books, fate);
             settle |= asks;
             if let Some(answer) = answer {
