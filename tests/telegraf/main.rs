@@ -9,11 +9,14 @@
 mod support;
 
 mod configuration;
+mod document;
 mod exec;
 mod identical;
 mod json;
+mod loss_table;
 mod lost;
 mod metrics;
 mod migrate;
+mod pairing;
 mod telegraf;
 mod unlike;
