@@ -1,6 +1,7 @@
 //! The program: arguments and environment in, an exit code out. The only place where the process ends.
 
 use std::io::{BufWriter, IsTerminal, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -21,6 +22,7 @@ use kinegraf::log::{self, Hold, Log};
 use kinegraf::sender::Sender;
 use kinegraf::spool::os_disk::OpenError;
 use kinegraf::time::Clock;
+use rustix::process::{DumpableBehavior, Resource, Rlimit};
 
 /// The files of this machine.
 const FILES: Files<'static> = Files { read: &read_file, list: &list_directory };
@@ -35,6 +37,7 @@ const EXPORT_BUFFER_SIZE: usize = 64 << 10;
 
 fn main() -> ExitCode {
     let clock = Clock::new();
+    keep_memory_private();
     let spins = would_spin();
     let code = match cli::parse(std::env::args_os().skip(1)) {
         Ok(Command::Help) => print(&cli::help()),
@@ -62,6 +65,13 @@ fn would_spin() -> bool {
     telegraf && !arguments.iter().any(|argument| argument.to_string_lossy().starts_with("--deadline"))
 }
 
+/// Secrets are in it: no core dump, and no other process of the same user may look into it. Where the system refuses that, nothing else is wrong.
+fn keep_memory_private() {
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    _ = rustix::process::setrlimit(Resource::Core, none);
+    _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
+}
+
 fn run(options: &Options, clock: Clock) -> ExitCode {
     let environment = Environment::from_process();
     let config = match config::load(options, &environment, FILES) {
@@ -76,6 +86,7 @@ fn run(options: &Options, clock: Clock) -> ExitCode {
     };
     let log = Log::open(config.log, hold, &environment, !config.dry_run);
     config.notes.iter().for_each(|note| log.warn(format_args!("{note}")));
+    warn_of_open_file(&config, &log);
     let output = match output(&config, environment.clone(), clock, &log) {
         Ok(output) => output,
         Err(error) => return fail(ending::CONFIG, &error),
@@ -100,6 +111,15 @@ fn run(options: &Options, clock: Clock) -> ExitCode {
     summary.say(&log);
     log.end(&summary.ending.reason(config.destination.as_ref()));
     ExitCode::from(summary.ending.code())
+}
+
+/// Says that other users may read the secrets of the file.
+fn warn_of_open_file(config: &Config, log: &Log) {
+    let Some(path) = &config.secret_file else { return };
+    let mode = std::fs::metadata(path).map_or(0, |found| found.permissions().mode() & 0o7777);
+    if mode & 0o004 != 0 {
+        log.warn(format_args!("{}: it holds a secret and every user may read it (mode {mode:04o}); chmod 640 or 600 it", path.display()));
+    }
 }
 
 /// Standard input, or everything that is listened on.
@@ -169,6 +189,7 @@ fn spool(options: &SpoolOptions, clock: Clock) -> ExitCode {
     let hold = if matches!(options.action, SpoolAction::Drain { .. }) { Hold::Until(HELD_BACK) } else { Hold::ToTheEnd };
     let log = Log::open(config.log, hold, &environment, false);
     config.notes.iter().for_each(|note| log.warn(format_args!("{note}")));
+    warn_of_open_file(&config, &log);
     let finished = match &options.action {
         SpoolAction::List { json } => list::run(&config, &environment, *json, clock.now(), &mut std::io::stdout()),
         SpoolAction::Export { files, destination, all } => {

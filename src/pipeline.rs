@@ -232,7 +232,7 @@ impl<D: Disk> Pipeline<D> {
         while self.bisection.is_none() && batch.first_size() > self.size.get() && batch.halve(0) {}
         batch.narrow(records, self.size.get());
         self.counters.requests += 1;
-        batch.sign_at = self.skew.apply(now.wall);
+        batch.sign_at = self.service_time(now).wall;
         self.in_flight = true;
         if let Some(closing) = &mut self.closing {
             closing.asked = true;
@@ -256,6 +256,11 @@ impl<D: Disk> Pipeline<D> {
         let open = open.filter(|_| !planted::is(Bug::AcknowledgesBeforeTheReply));
         self.spool.acknowledge(open.unwrap_or(self.spool.read_position()), now);
         debug_assert!(self.books_close(), "the books close");
+    }
+
+    /// `now` with the service's wall clock, as far as it is known.
+    pub fn service_time(&self, now: Now) -> Now {
+        Now { wall: self.skew.apply(now.wall), ..now }
     }
 
     /// Lines accepted and not yet delivered or given up.

@@ -12,7 +12,7 @@ use crate::kinesis::put_records::{body_size_max, read_outcomes, write_body};
 use crate::limits::{MESSAGE_SIZE_MAX, REPLY_SIZE_MAX};
 use crate::log::Log;
 use crate::random::Random;
-use crate::time::{Clock, Now};
+use crate::time::{Clock, Deadline, Now};
 
 const HEADERS: [(&str, &str); 2] = [("content-type", "application/x-amz-json-1.1"), ("x-amz-target", "Kinesis_20131202.PutRecords")];
 
@@ -45,6 +45,16 @@ impl Sender {
         self.try_send(batch, clock).map_or_else(Reply::Failed, |()| Reply::Answered)
     }
 
+    /// When a spare moment is to be used for [`Sender::maintain`].
+    pub fn next_maintenance(&self, now: Now) -> Option<Deadline> {
+        self.chain.next_maintenance(now)
+    }
+
+    /// Uses a spare moment: renews credentials that will expire. `now.wall` is the service's time, as far as it is known.
+    pub fn maintain(&mut self, now: Now) {
+        self.chain.maintain(now, true);
+    }
+
     /// What the network has cost so far.
     pub fn counts(&self) -> HttpCounts {
         self.http.counts()
@@ -53,7 +63,12 @@ impl Sender {
     fn try_send(&mut self, batch: &mut Batch, clock: &Clock) -> Result<(), Failure> {
         let Sender { destination, http, chain, body, reply } = self;
         let now = Now { wall: batch.sign_at, ..clock.now() };
-        let credentials = if batch.fresh_credentials { chain.refresh(now) } else { chain.credentials(now) };
+        let credentials = if batch.fresh_credentials {
+            chain.refresh(now)
+        } else {
+            chain.maintain(now, false);
+            chain.credentials(now)
+        };
         let credentials = credentials.map_err(|error| error.to_failure())?;
         write_body(body, &destination.stream, batch.records().map(|record| (record.key, record.data)));
         let hash = PayloadHash::of(body);

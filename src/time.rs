@@ -58,6 +58,12 @@ impl Clock {
     pub fn now(&self) -> Now {
         Now { mono: self.start.elapsed(), wall: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO) }
     }
+
+    /// Time since the machine started, its sleep included: the same for all processes, and no wall clock moves it.
+    pub fn boot(&self) -> Duration {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        Duration::new(u64::try_from(time.tv_sec).unwrap_or_default(), u32::try_from(time.tv_nsec).unwrap_or_default())
+    }
 }
 
 /// How far the service's clock is ahead of ours, in seconds; learnt from a signature that was refused for its time.

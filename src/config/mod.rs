@@ -11,6 +11,7 @@ mod listen;
 pub(crate) mod load;
 pub(crate) mod near;
 mod partition;
+mod profile;
 pub(crate) mod settings;
 pub(crate) mod telegraf;
 pub(crate) mod value;
@@ -19,6 +20,8 @@ pub(crate) mod variables;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use zeroize::Zeroizing;
 
 pub use diagnostic::ConfigError;
 pub use environment::Environment;
@@ -32,14 +35,14 @@ use crate::line::partition_key::PartitionMethod;
 use crate::spool::segment::{BadStreamId, StreamId};
 use settings::Settings;
 
-/// A text that must not be seen: `Debug` shows only that it is there.
+/// A text that must not be seen: `Debug` shows only that it is there, and its memory is wiped before it is given back.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+pub struct Secret(Zeroizing<String>);
 
 impl Secret {
     /// Hides `text`.
     pub fn new(text: String) -> Secret {
-        Secret(text)
+        Secret(Zeroizing::new(text))
     }
 
     /// The text itself; for the signer only.
@@ -79,6 +82,8 @@ pub struct Config {
     pub log: LogConfig,
     /// Records go to stdout as JSON instead of to Kinesis.
     pub dry_run: bool,
+    /// The file, where a secret stands in it.
+    pub secret_file: Option<PathBuf>,
     /// What is no mistake and should be known: deprecated keys, what is ignored, what would send twice. One line each.
     pub notes: Vec<String>,
 }
@@ -139,6 +144,8 @@ pub struct CredentialsConfig {
     pub external_id: Option<String>,
     /// An OpenID Connect token that assumes `role_arn`.
     pub web_identity_token_file: Option<PathBuf>,
+    /// STS may be asked over `http://` on another host than this one (`network.allow_plain_http`).
+    pub allow_plain_http: bool,
     /// EC2's instance metadata are never asked.
     pub imds_off: bool,
     /// Where credentials that cost a call are kept for the next process.

@@ -48,7 +48,15 @@ pub(super) fn deliver(shared: &Shared, mut output: Output, request_size: usize, 
             }
             Step::Sync => state = settle(shared, state, now),
             Step::Wait(until) => {
-                let left = until.map(|until| until.left(now));
+                let maintenance = output.next_maintenance(now);
+                if maintenance.is_some_and(|due| due.passed(now)) {
+                    let now = state.pipeline.service_time(now);
+                    drop(state);
+                    output.maintain(now);
+                    state = shared.lock();
+                    continue;
+                }
+                let left = [until, maintenance].into_iter().flatten().min().map(|until| until.left(now));
                 state = match left {
                     Some(left) => shared.work.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
                     None => shared.work.wait(state).unwrap_or_else(PoisonError::into_inner),

@@ -11,7 +11,7 @@ use crate::ending::Cause;
 use crate::kinesis::batch::Batch;
 use crate::kinesis::outcome::{Outcome, Reply};
 use crate::sender::Sender;
-use crate::time::Clock;
+use crate::time::{Clock, Deadline, Now};
 
 /// Takes requests.
 pub enum Output {
@@ -35,6 +35,22 @@ impl Output {
                 batch.outcomes.resize(batch.window(), Outcome::Stored);
                 Ok(Reply::Answered)
             }
+        }
+    }
+
+    /// When a spare moment is to be used for [`Output::maintain`].
+    pub(super) fn next_maintenance(&self, now: Now) -> Option<Deadline> {
+        match self {
+            Output::Kinesis(sender) => sender.next_maintenance(now),
+            Output::DryRun(_) => None,
+        }
+    }
+
+    /// Uses a spare moment. `now.wall` is the service's time.
+    pub(super) fn maintain(&mut self, now: Now) {
+        match self {
+            Output::Kinesis(sender) => sender.maintain(now),
+            Output::DryRun(_) => {}
         }
     }
 

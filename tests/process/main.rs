@@ -18,11 +18,17 @@ mod faults;
 mod four_failures;
 mod hand_off;
 mod invalid;
+mod iot;
+#[path = "../aws_iot/service.rs"]
+mod iot_service;
 mod limits;
 mod log_to;
 mod metadata;
 mod nasty;
+mod refresh;
 mod refusals;
+mod roles;
+mod secrecy;
 mod signals;
 mod sockets;
 mod sockets_common;

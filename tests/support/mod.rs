@@ -24,9 +24,11 @@ pub mod log;
 pub mod metadata;
 pub mod process;
 pub mod raw_client;
+pub mod secrets;
 pub mod server;
 pub mod service;
 pub mod signature;
+pub mod sts;
 pub mod temp_dir;
 pub mod tls;
 
