@@ -16,7 +16,7 @@ use super::support::{Fault, Pick, Plan, mix};
 use super::telegraf::find;
 
 /// Telegrafs at once; they mostly wait.
-const AT_ONCE: usize = 6;
+const AT_ONCE: usize = 12;
 const RATE: u32 = 200;
 const AGENT: &str = "flush_interval = \"1s\"\nround_interval = false";
 
@@ -227,7 +227,7 @@ fn every_pairing_under_every_fault() {
     let cells = cells.into_inner().unwrap();
     println!("\n{}", table(&cells));
     if cells.len() == Trouble::ALL.len() * Pairing::ALL.len() - 3 {
-        // That of Telegraf's own output loses is the reason for all this.
+        // What Telegraf's own output loses is the reason for all this.
         for trouble in [Trouble::Records, Trouble::Unavailable, Trouble::Resets] {
             let cell = cells[&(Pairing::Kinesis, trouble)];
             assert!(cell.delivered < cell.produced, "{trouble:?}: {cell:?}");

@@ -170,24 +170,20 @@ impl Rig {
         (counts.into_keys().collect(), duplicates)
     }
 
-    /// A line now and then, as a Telegraf that goes on produces, until everything is delivered or nothing new has come for `patience`.
+    /// A line now and then, as a Telegraf that goes on produces, until all that was produced before is delivered, or nothing more of it has come for `patience`.
     pub(crate) fn settle(&mut self, patience: Duration) {
-        let (mut last, mut since) = (0, Instant::now());
-        loop {
-            let (produced, (delivered, _)) = (self.produced(), self.delivered());
-            if produced.len() == self.sent && produced.is_subset(&delivered) {
+        let wanted = self.produced();
+        let (mut last, mut since) = (wanted.len(), Instant::now());
+        while since.elapsed() < patience {
+            let missing = wanted.difference(&self.delivered().0).count();
+            if missing == 0 {
                 return;
             }
-            // Heartbeats are no news.
-            let missing = produced.difference(&delivered).count();
             if missing != last {
                 (last, since) = (missing, Instant::now());
             }
-            if since.elapsed() > patience {
-                return;
-            }
             self.produce(1, Duration::from_millis(10));
-            std::thread::sleep(Duration::from_millis(1500));
+            std::thread::sleep(Duration::from_millis(1000));
         }
     }
 
