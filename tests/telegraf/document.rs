@@ -1,9 +1,15 @@
 //! The snippets of `docs/telegraf.md`, brought to this machine: what the document shows is what the tests of pairings run.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::support::{ACCESS_KEY, REGION, SECRET_KEY, STREAM};
 use super::telegraf::binary;
+
+/// The file of the daemon, as it is named here.
+pub(crate) const DAEMON: &str = "daemon.toml";
+/// The file of a kinegraf that Telegraf starts.
+pub(crate) const SHORT: &str = "short.toml";
 
 const PAGE: &str = include_str!("../../docs/telegraf.md");
 
@@ -23,8 +29,8 @@ pub(crate) fn here(snippet: &str, dir: &Path) -> String {
     let in_dir = |name: &str| dir.join(name).to_str().unwrap().to_owned();
     [
         ("/usr/bin/kinegraf", binary().to_str().unwrap().to_owned()),
-        ("/etc/telegraf/kinegraf.toml", in_dir("short.toml")),
-        ("/etc/kinegraf/kinegraf.toml", in_dir("daemon.toml")),
+        ("/etc/telegraf/kinegraf.toml", in_dir(SHORT)),
+        ("/etc/kinegraf/kinegraf.toml", in_dir(DAEMON)),
         ("/var/lib/telegraf/kinegraf", in_dir("spool-telegraf")),
         ("/var/lib/kinegraf/spool", in_dir("spool-daemon")),
         ("/run/kinegraf.sock", in_dir("kinegraf.sock")),
@@ -35,8 +41,16 @@ pub(crate) fn here(snippet: &str, dir: &Path) -> String {
     .fold(snippet.to_owned(), |text, (there, here)| text.replace(there, here))
 }
 
-/// A file of kinegraf's from the document, to a loopback Kinesis.
-pub(crate) fn file(heading: &str, dir: &Path, url: &str) -> String {
+/// Makes a file of kinegraf's from the document, to a loopback Kinesis, with what `change` makes of its text.
+pub(crate) fn make(name: &str, dir: &Path, url: &str, change: impl Fn(String) -> String) {
+    let heading = if name == DAEMON { "The file of the daemon" } else { "The file of a kinegraf that Telegraf starts" };
+    let path = dir.join(name);
+    std::fs::write(&path, change(file(heading, dir, url))).unwrap();
+    // It holds a secret.
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+fn file(heading: &str, dir: &Path, url: &str) -> String {
     let text = here(snippet(heading), dir);
     for there in ["region = \"eu-central-1\"\n", "streamname = \"telemetry\"\n"] {
         assert!(text.contains(there), "{heading}: {there:?} is not in it");

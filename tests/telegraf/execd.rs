@@ -105,7 +105,7 @@ fn information_is_information_in_telegrafs_log_and_what_is_wrong_is_an_error() {
     rig.start();
     rig.produce(100, Duration::from_secs(8));
     let telegraf = rig.telegraf.as_mut().unwrap();
-    wait_for(telegraf, "E! [outputs.execd] stderr: \"kinegraf: ");
+    wait_for(telegraf, "E! [outputs.execd] stderr: kinegraf: warning: stream ");
     assert!(telegraf.stderr().contains("503"), "{}", telegraf.stderr());
     rig.server.set_plan(Plan::Good);
     rig.settle(Duration::from_secs(60));
@@ -117,7 +117,9 @@ fn information_is_information_in_telegrafs_log_and_what_is_wrong_is_an_error() {
 #[test]
 fn wrong_arguments_and_files_are_said_and_do_not_spin_without_a_restart_delay() {
     let Some(telegraf) = find() else { return };
-    for (arguments, words) in [(["--partiton", "random"], "unknown option '--partiton'"), (["--config", "missing.toml"], "missing.toml: there is no such file")] {
+    for (arguments, words) in
+        [(["--partiton", "random"], "unknown option '--partiton'"), (["--config", "missing.toml"], "missing.toml: there is no such file")]
+    {
         let command: Vec<String> = [binary().to_str().unwrap(), "--log", "telegraf"].iter().chain(&arguments).map(quoted).collect();
         let agent = Agent::new(telegraf, AGENT).input(b"", "data_format = \"influx\"");
         let agent = agent.section(&format!("[[outputs.execd]]\ncommand = [{}]\ndata_format = \"influx\"", command.join(", ")));

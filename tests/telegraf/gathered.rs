@@ -36,13 +36,14 @@ fn run(telegraf: &'static Path, pairing: Pairing, batch: usize, more: &str) {
     let mut agent = Agent::new(telegraf, &agent).section(INPUTS);
     let dir = agent.dir.path().to_owned();
     let one_each = |text: String| text.replace("pack = \"lines\"", "pack = \"metric\"");
-    agent.dir.file("short.toml", one_each(document::file("The file of a kinegraf that Telegraf starts", &dir, &server.url())));
-    agent.dir.file("daemon.toml", one_each(document::file("The file of the daemon", &dir, &server.url())));
+    [document::SHORT, document::DAEMON].iter().for_each(|name| document::make(name, &dir, &server.url(), one_each));
     let daemon = pairing.has_daemon().then(|| daemon(&dir));
     // A batch of one is a process for each metric under `exec`: as many as there is time for.
     let nasty = if batch == 1 { 40 } else { NASTY };
     agent = agent.input(&metrics::nasty(batch as u64, nasty).concat(), "data_format = \"influx\"");
-    let section = document::here(document::snippet(pairing.name()), &dir).replace("use_batch_format = true\n", "").replace("  metric_buffer_limit = 20000\n", "");
+    let section = document::here(document::snippet(pairing.name()), &dir)
+        .replace("use_batch_format = true\n", "")
+        .replace("  metric_buffer_limit = 20000\n", "");
     agent = agent.section(&format!("{section}influx_uint_support = true\n{more}"));
     agent = agent.kinesis(&server, THEIRS, "influx_uint_support = true\n[outputs.kinesis.partition]\nmethod = \"tag\"\nkey = \"host\"");
     let mut running = agent.start();
@@ -97,7 +98,10 @@ fn through_exec_with_hand_off() {
 
 #[test]
 fn through_execd_with_and_without_the_batch_format() {
-    each(Pairing::Execd, &[(1, "use_batch_format = true"), (1000, "use_batch_format = true"), (1000, "use_batch_format = false"), (10_000, "use_batch_format = true")]);
+    each(
+        Pairing::Execd,
+        &[(1, "use_batch_format = true"), (1000, "use_batch_format = true"), (1000, "use_batch_format = false"), (10_000, "use_batch_format = true")],
+    );
 }
 
 #[test]

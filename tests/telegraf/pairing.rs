@@ -28,8 +28,7 @@ pub(crate) enum Pairing {
 impl Pairing {
     pub(crate) const ALL: [Pairing; 7] =
         [Pairing::Kinesis, Pairing::Exec, Pairing::ExecSpool, Pairing::HandOff, Pairing::Execd, Pairing::Stream, Pairing::Datagrams];
-    pub(crate) const OURS: [Pairing; 6] =
-        [Pairing::Exec, Pairing::ExecSpool, Pairing::HandOff, Pairing::Execd, Pairing::Stream, Pairing::Datagrams];
+    pub(crate) const OURS: [Pairing; 6] = [Pairing::Exec, Pairing::ExecSpool, Pairing::HandOff, Pairing::Execd, Pairing::Stream, Pairing::Datagrams];
 
     /// In the tables, and as a heading of `docs/telegraf.md`.
     pub(crate) fn name(self) -> &'static str {
@@ -78,8 +77,7 @@ impl Rig {
             quoted(format!("unix://{}", dir.join("in.sock").display())),
             quoted(dir.join("produced"))
         ));
-        agent.dir.file("short.toml", document::file("The file of a kinegraf that Telegraf starts", &dir, &server.url()));
-        agent.dir.file("daemon.toml", document::file("The file of the daemon", &dir, &server.url()));
+        [document::SHORT, document::DAEMON].iter().for_each(|name| document::make(name, &dir, &server.url(), |text| text));
         if pairing == Pairing::Kinesis {
             agent = agent.kinesis(&server, STREAM, &format!("{output}\n[outputs.kinesis.partition]\nmethod = \"tag\"\nkey = \"host\""));
         } else {

@@ -62,7 +62,7 @@ fn what_came_through_execd_and_exec_is_read_back_by_telegrafs_own_consumer() {
     for (heading, half) in [("exec", &lines[..1500]), ("execd", &lines[1500..])] {
         let agent = Agent::new(telegraf, "flush_interval = \"1s\"").input(&joined(half), "data_format = \"influx\"");
         let dir = agent.dir.path().to_owned();
-        agent.dir.file("short.toml", document::file("The file of a kinegraf that Telegraf starts", &dir, &kinesalite.url));
+        document::make(document::SHORT, &dir, &kinesalite.url, |text| text);
         agent.section(&document::here(document::snippet(heading), &dir)).once();
     }
     let reader = Agent::new(telegraf, "flush_interval = \"1s\"");
