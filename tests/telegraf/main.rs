@@ -19,6 +19,7 @@ mod loss_table;
 mod lost;
 mod metrics;
 mod migrate;
+mod order;
 mod pairing;
 mod read_back;
 mod telegraf;

@@ -2,8 +2,9 @@
 //! independently what was produced. Numbered lines come in through `inputs.socket_listener`, which waits for no output.
 
 use std::collections::BTreeSet;
-use std::io::Write;
-use std::os::unix::net::UnixStream;
+use std::io::{PipeReader, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -54,6 +55,8 @@ pub(crate) struct Rig {
     pub(crate) pairing: Pairing,
     pub(crate) server: Server,
     agent: Agent,
+    /// The daemon's socket, kept as systemd keeps it.
+    kept: Option<OwnedFd>,
     pub(crate) daemon: Option<Running>,
     pub(crate) telegraf: Option<Running>,
     /// Lines of numbers that were written to Telegraf so far.
@@ -83,7 +86,12 @@ impl Rig {
         } else {
             agent = agent.section(&format!("{}{output}", document::here(document::snippet(pairing.name()), &dir)));
         }
-        Rig { pairing, server, agent, daemon: None, telegraf: None, sent: 0 }
+        let kept = match pairing {
+            Pairing::HandOff | Pairing::Stream => Some(UnixListener::bind(dir.join("kinegraf.sock")).unwrap().into()),
+            Pairing::Datagrams => Some(UnixDatagram::bind(dir.join("kinegraf.dgram")).unwrap().into()),
+            _ => None,
+        };
+        Rig { pairing, server, agent, kept, daemon: None, telegraf: None, sent: 0 }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -96,19 +104,17 @@ impl Rig {
         self.start_telegraf();
     }
 
-    /// Where the pairing has one; listens when this returns.
+    /// Where the pairing has one, with its socket as systemd passes it; listens when this returns.
     pub(crate) fn start_daemon(&mut self) {
-        if !self.pairing.has_daemon() {
-            return;
-        }
+        let Some(kept) = &self.kept else { return };
         let hot = self.path("run-daemon");
         std::fs::create_dir_all(&hot).unwrap();
-        let config = self.path("daemon.toml");
-        let program = Program::exactly(binary()).args(["--config".as_ref(), config.as_os_str()]).env("RUNTIME_DIRECTORY", &hot);
-        let mut running = program.args(["-v"]).limit(Duration::from_secs(600)).start();
-        let listens = |path: &str| std::fs::read_to_string("/proc/net/unix").is_ok_and(|table| table.contains(path));
-        let socket = self.path("kinegraf.dgram");
-        until(|| running.stderr().contains("listening on") && listens(socket.to_str().unwrap()) || running.has_ended(), "the daemon listens");
+        let script = "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" \"$@\"";
+        let (binary, config) = (binary(), self.path("daemon.toml"));
+        let program = Program::exactly("/bin/sh").args(["-c".as_ref(), script.as_ref(), binary.as_os_str(), "--config".as_ref(), config.as_os_str()]);
+        let program = program.args(["-v"]).env("RUNTIME_DIRECTORY", &hot).stdin_pipe(PipeReader::from(kept.try_clone().unwrap()));
+        let mut running = program.limit(Duration::from_secs(600)).start();
+        until(|| running.stderr().contains("listening on") || running.has_ended(), "the daemon listens");
         assert!(!running.has_ended(), "{}", running.stderr());
         self.daemon = Some(running);
     }
