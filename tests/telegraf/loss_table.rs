@@ -85,7 +85,7 @@ struct Cell {
     twice: u64,
 }
 
-/// Once a second, long or short.
+/// Seconds of a fault, or its rounds.
 fn long(short: u64, full: u64) -> Duration {
     Duration::from_secs(if std::env::var_os("KINEGRAF_FULL").is_some() { full } else { short })
 }
@@ -132,7 +132,8 @@ fn run(telegraf: &'static Path, pairing: Pairing, trouble: Trouble) -> Cell {
         }
         Trouble::Stopped | Trouble::Killed | Trouble::Stuck => {
             for round in 0..long(4, 30).as_secs() {
-                rig.produce(RATE, Duration::from_millis(800 + mix(round) % 700));
+                // Long enough for Telegraf to have started another, and for that to work.
+                rig.produce(RATE, Duration::from_millis(1800 + mix(round) % 700));
                 strike(&mut rig, trouble);
             }
             rig.produce(RATE, Duration::from_secs(2));

@@ -52,7 +52,6 @@ impl Pairing {
 
 /// All of it. What runs ends with it.
 pub(crate) struct Rig {
-    pub(crate) pairing: Pairing,
     pub(crate) server: Server,
     agent: Agent,
     /// The daemon's socket, kept as systemd keeps it.
@@ -91,7 +90,7 @@ impl Rig {
             Pairing::Datagrams => Some(UnixDatagram::bind(dir.join("kinegraf.dgram")).unwrap().into()),
             _ => None,
         };
-        Rig { pairing, server, agent, kept, daemon: None, telegraf: None, sent: 0 }
+        Rig { server, agent, kept, daemon: None, telegraf: None, sent: 0 }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
