@@ -99,15 +99,21 @@ fn run(options: &Options, clock: Clock) -> ExitCode {
     // Not over the lines that somebody types.
     let status = std::io::stderr().is_terminal() && (on_sockets || !std::io::stdin().is_terminal()) && config.log.level == Level::Warn;
     let cannot = |error: std::io::Error| format!("the run could not start: {error}");
+    let asking = match &output {
+        Output::Kinesis(sender) => Some(sender.asking()),
+        Output::DryRun(_) => None,
+    };
     let finished = Signals::listen().map_err(cannot).and_then(|signals| {
         let source = source(&config, &log)?;
         let run = Run { clock, log: log.clone(), signals, status, disks, backlog: None };
         daemon::run(&config, source, output, run).map_err(cannot)
     });
-    let summary = match finished {
+    let whom = asking.and_then(|asking| asking.end());
+    let mut summary = match finished {
         Ok(summary) => summary,
         Err(error) => return fail(ending::IO, &error),
     };
+    whom.iter().for_each(|whom| summary.ending.was_asking(whom));
     summary.say(&log);
     log.end(&summary.ending.reason(config.destination.as_ref()));
     ExitCode::from(summary.ending.code())

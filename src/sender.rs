@@ -1,7 +1,7 @@
 //! One request from batch to answer: body, credentials, signature, HTTP, and what the answer means. Keeps nothing between requests but buffers, the
 //! connection and the credentials; retries nothing but a kept connection that turned out dead (`aws::http`).
 
-use crate::aws::credentials::{Chain, ChainOptions};
+use crate::aws::credentials::{Asking, Chain, ChainOptions};
 use crate::aws::http::{Http, HttpCounts, HttpOptions, HttpSetupError};
 use crate::aws::signer::{PayloadHash, Signable, sign};
 use crate::config::{Config, Destination, Environment};
@@ -53,6 +53,11 @@ impl Sender {
     /// Uses a spare moment: renews credentials that will expire. `now.wall` is the service's time, as far as it is known.
     pub fn maintain(&mut self, now: Now) {
         self.chain.maintain(now, true);
+    }
+
+    /// Who is asked for credentials, for whoever ends the run meanwhile.
+    pub fn asking(&self) -> Asking {
+        self.chain.asking()
     }
 
     /// What the network has cost so far.

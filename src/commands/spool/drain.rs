@@ -157,7 +157,10 @@ impl Drain<'_> {
         let cannot_start = |error: io::Error| Failure::io(format!("the run could not start: {error}"));
         let signals = self.signals.again().map_err(cannot_start)?;
         let run = Run { clock: self.clock, log: self.log.clone(), signals, status: self.bar, disks, backlog: Some(backlog) };
-        daemon::run(config, input, Output::Kinesis(Box::new(sender)), run).map_err(cannot_start)
+        let asking = sender.asking();
+        let summary = daemon::run(config, input, Output::Kinesis(Box::new(sender)), run).map_err(cannot_start);
+        asking.end();
+        summary
     }
 
     /// Where a stream's lines go.
