@@ -74,6 +74,19 @@ pub struct PipelineOptions {
     pub sync_always: bool,
 }
 
+/// What may change while lines wait.
+#[derive(Clone, Copy, Debug)]
+pub struct Tuning {
+    /// As [`PipelineOptions::ordering`].
+    pub ordering: Ordering,
+    /// As [`PipelineOptions::exit_when_missing`].
+    pub exit_when_missing: bool,
+    /// How long a line may wait for others.
+    pub flush_interval: Duration,
+    /// How long a line may be in hot only beyond that.
+    pub sync_after: Duration,
+}
+
 /// How the input ended.
 #[derive(Clone, Copy, Debug)]
 struct Closing {
@@ -280,6 +293,16 @@ impl<D: Disk> Pipeline<D> {
     /// The spool, to look at.
     pub fn spool(&self) -> &Spool<D> {
         &self.spool
+    }
+
+    /// Changes what may change while lines wait. What is left alone for a failure is tried at once: something may have been mended.
+    pub fn reconfigure(&mut self, tuning: Tuning) {
+        self.options.ordering = tuning.ordering;
+        self.options.exit_when_missing = tuning.exit_when_missing;
+        self.options.sync_after = tuning.flush_interval + tuning.sync_after;
+        self.packer.set_flush_interval(tuning.flush_interval);
+        self.backoff.forget_wait();
+        self.left_alone = None;
     }
 
     /// What was counted.

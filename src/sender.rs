@@ -2,7 +2,7 @@
 //! connection and the credentials; retries nothing but a kept connection that turned out dead (`aws::http`).
 
 use crate::aws::credentials::{Asking, Chain, ChainOptions};
-use crate::aws::http::{Http, HttpCounts, HttpOptions, HttpSetupError};
+use crate::aws::http::{Http, HttpCounts, HttpMeter, HttpOptions, HttpSetupError};
 use crate::aws::signer::{PayloadHash, Signable, sign};
 use crate::config::{Config, Destination, Environment};
 use crate::kinesis::batch::Batch;
@@ -63,6 +63,11 @@ impl Sender {
     /// What the network has cost so far.
     pub fn counts(&self) -> HttpCounts {
         self.http.counts()
+    }
+
+    /// Tells another thread whether bytes move.
+    pub fn meter(&self) -> HttpMeter {
+        self.http.meter()
     }
 
     fn try_send(&mut self, batch: &mut Batch, clock: &Clock) -> Result<(), Failure> {

@@ -66,6 +66,12 @@ impl Clock {
     }
 }
 
+/// The system's monotonic clock in microseconds, which is the service manager's own.
+pub fn monotonic_usec() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    u64::try_from(now.tv_sec).unwrap_or_default() * 1_000_000 + u64::try_from(now.tv_nsec).unwrap_or_default() / 1_000
+}
+
 /// How far the service's clock is ahead of ours, in seconds; learnt from a signature that was refused for its time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Skew {

@@ -12,6 +12,7 @@ pub(crate) mod load;
 pub(crate) mod near;
 mod partition;
 mod profile;
+pub mod reload;
 pub(crate) mod settings;
 pub(crate) mod telegraf;
 pub(crate) mod value;
@@ -82,6 +83,8 @@ pub struct Config {
     pub log: LogConfig,
     /// Records go to stdout as JSON instead of to Kinesis.
     pub dry_run: bool,
+    /// What each key was given, to be compared with another reading.
+    pub(crate) given: reload::Given,
     /// The file, where a secret stands in it.
     pub secret_file: Option<PathBuf>,
     /// What is no mistake and should be known: deprecated keys, what is ignored, what would send twice. One line each.
@@ -187,6 +190,8 @@ pub enum Timestamp {
 pub struct InputConfig {
     /// Where lines come from; never empty.
     pub listen: Vec<Listen>,
+    /// Nobody said where lines come from, so that it is standard input.
+    pub listen_is_default: bool,
     /// Connections that are served at once.
     pub clients: usize,
     /// The sockets' mode.

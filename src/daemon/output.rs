@@ -6,7 +6,7 @@ use std::io::{ErrorKind, Write};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::aws::http::HttpCounts;
+use crate::aws::http::{HttpCounts, HttpMeter};
 use crate::ending::Cause;
 use crate::kinesis::batch::Batch;
 use crate::kinesis::outcome::{Outcome, Reply};
@@ -58,6 +58,13 @@ impl Output {
         match self {
             Output::Kinesis(sender) => sender.counts(),
             Output::DryRun(_) => HttpCounts::default(),
+        }
+    }
+
+    pub(super) fn meter(&self) -> Option<HttpMeter> {
+        match self {
+            Output::Kinesis(sender) => Some(sender.meter()),
+            Output::DryRun(_) => None,
         }
     }
 }

@@ -11,6 +11,7 @@ mod policies;
 mod records;
 mod snippets;
 mod tests_named;
+mod units;
 
 use std::path::{Path, PathBuf};
 

@@ -8,6 +8,7 @@
 mod allocations;
 mod harness;
 mod resident;
+mod sockets;
 
 #[path = "../support/mod.rs"]
 mod support;

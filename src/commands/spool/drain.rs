@@ -156,11 +156,16 @@ impl Drain<'_> {
         let input = Input { reader: Box::new(io::empty()), kind: InputKind::RegularFile };
         let cannot_start = |error: io::Error| Failure::io(format!("the run could not start: {error}"));
         let signals = self.signals.again().map_err(cannot_start)?;
+<<<<<<< HEAD
         let run = Run { clock: self.clock, log: self.log.clone(), signals, status: self.bar, disks, backlog: Some(backlog) };
         let asking = sender.asking();
         let summary = daemon::run(config, input, Output::Kinesis(Box::new(sender)), run).map_err(cannot_start);
         asking.end();
         summary
+=======
+        let run = Run { clock: self.clock, log: self.log.clone(), signals, status: self.bar, disks, backlog: Some(backlog), service: None };
+        daemon::run(config, input, Output::Kinesis(Box::new(sender)), run).map_err(cannot_start)
+>>>>>>> main
     }
 
     /// Where a stream's lines go.
