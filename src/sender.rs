@@ -55,9 +55,10 @@ impl Sender {
         self.chain.maintain(now, true);
     }
 
-    /// Who is asked for credentials, for whoever ends the run meanwhile.
-    pub fn asking(&self) -> Asking {
-        self.chain.asking()
+    /// Shows who is asked for credentials to whoever ends the run meanwhile.
+    pub fn showing(mut self, asking: Asking) -> Sender {
+        self.chain.show(asking);
+        self
     }
 
     /// What the network has cost so far.

@@ -76,11 +76,8 @@ impl Class {
 
     /// Whether only a person can mend it: the stream is missing, access is refused, or the configuration is wrong.
     pub fn is_refusal(self) -> bool {
-        match self {
-            Class::Signature | Class::Credentials | Class::NoCredentials | Class::CredentialsMisconfigured => true,
-            Class::Denied | Class::StreamMissing | Class::Misconfigured => true,
-            _ => false,
-        }
+        let access = matches!(self, Class::Signature | Class::Credentials | Class::NoCredentials | Class::CredentialsMisconfigured | Class::Denied);
+        access || matches!(self, Class::StreamMissing | Class::Misconfigured)
     }
 }
 

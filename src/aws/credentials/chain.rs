@@ -213,9 +213,9 @@ impl Chain {
         &self.passed_over
     }
 
-    /// Who is asked, for whoever ends the run meanwhile.
-    pub fn asking(&self) -> Asking {
-        self.asking.clone()
+    /// Says from now on there who is asked.
+    pub fn show(&mut self, asking: Asking) {
+        self.asking = asking;
     }
 
     fn current(&self) -> Result<&Credentials, CredentialsError> {
