@@ -38,11 +38,17 @@ pub enum RejectReason {
     TooLarge,
     /// Kinesis refused the record for itself, while it stored others of the same stream.
     Refused,
+    /// A line longer than a client's own buffer did not end within its time while another client waited for the same room.
+    Stalled,
+    /// A datagram larger than the receive buffer: the system has thrown the rest away.
+    CutDatagram,
+    /// Compressed bytes that are not what their format says.
+    Corrupt,
 }
 
 impl RejectReason {
     /// Every reason, in the order of their numbers.
-    pub const ALL: [RejectReason; 16] = [
+    pub const ALL: [RejectReason; 19] = [
         RejectReason::TooLong,
         RejectReason::Unterminated,
         RejectReason::UnterminatedString,
@@ -59,6 +65,9 @@ impl RejectReason {
         RejectReason::TrailingText,
         RejectReason::TooLarge,
         RejectReason::Refused,
+        RejectReason::Stalled,
+        RejectReason::CutDatagram,
+        RejectReason::Corrupt,
     ];
 
     /// The word that stands in logs, in the `rejected` file and in the summary.
@@ -80,6 +89,9 @@ impl RejectReason {
             RejectReason::TrailingText => "trailing_text",
             RejectReason::TooLarge => "too_large",
             RejectReason::Refused => "refused",
+            RejectReason::Stalled => "stalled",
+            RejectReason::CutDatagram => "cut_datagram",
+            RejectReason::Corrupt => "corrupt",
         }
     }
 }
@@ -131,6 +143,8 @@ pub struct InputCounters {
     pub timestamp_guessed: u64,
     /// Partition keys cut to 256 UTF-16 units.
     pub partition_key_cut: u64,
+    /// Batches that were offered again by a sender that waits for an answer, and taken once.
+    pub offered_again: u64,
 }
 
 /// What the pipeline counts.

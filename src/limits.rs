@@ -119,6 +119,16 @@ pub const MISTAKES_MAX: usize = 40;
 pub const SHOWN_LINE_MAX: usize = 160;
 /// Bytes of a configuration or shared credentials file.
 pub const FILE_SIZE_MAX: u64 = 1 << 20;
+/// Profiles in one of the files that AWS's tools share.
+pub const SHARED_PROFILES_MAX: usize = 1_000;
+/// Properties in one of them, over all profiles; each further line of a value counts as one.
+pub const SHARED_PROPERTIES_MAX: usize = 10_000;
+/// Roles that a profile may go through, each assumed with the credentials of the one before.
+pub const ROLES_MAX: usize = 8;
+/// How long a `credential_process` may take.
+pub const PROCESS_TIMEOUT: Duration = Duration::from_secs(60);
+/// Bytes that a `credential_process` may write: a session token has a few KiB.
+pub const PROCESS_OUTPUT_SIZE_MAX: usize = 64 << 10;
 /// Files that are looked at where `--config` names a directory.
 pub const CONFIG_FILES_MAX: usize = 1000;
 /// How deep directories are looked into.

@@ -4,7 +4,7 @@
 //! On a non-zero exit the first line on stderr must be the whole reason, since Telegraf shows nothing else. So diagnostics are held back (at most
 //! `HELD_BACK_SIZE` bytes, the rest counted): to the end of a run with `--deadline`, for the first five seconds of any other.
 //!
-//! Three ways to write them ([`Style`]): as a person reads them; with a priority, as systemd's journal takes them; and on two streams, for Telegraf's
+//! Three ways to write them: as a person reads them; with a priority, as systemd's journal takes them; and on two streams, for Telegraf's
 //! `outputs.execd` logs what comes on stdout as information and what comes on stderr as errors.
 
 mod journal;

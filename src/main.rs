@@ -5,15 +5,17 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use kinegraf::cli::{self, Command, MigrateOptions, Options, SpoolAction, SpoolOptions};
+use kinegraf::cli::{self, Command, ForwardOptions, MigrateOptions, Options, SpoolAction, SpoolOptions};
+use kinegraf::commands::forward;
 use kinegraf::commands::migrate;
 use kinegraf::commands::spool::drain::{self, Drain, DrainOptions};
 use kinegraf::commands::spool::export::{self, ExportOptions};
 use kinegraf::commands::spool::{Failure, list};
-use kinegraf::config::{self, Config, DirectoryEntry, Environment, Files, Level};
-use kinegraf::daemon::{self, Output, Run, Signals, disks};
+use kinegraf::config::{self, Config, DirectoryEntry, Environment, Files, Level, Listen};
+use kinegraf::daemon::{self, Output, Run, Signals, Source, disks};
 use kinegraf::ending;
 use kinegraf::input::stdin;
+use kinegraf::input::unix::{Listener, Sockets, SocketsOptions};
 use kinegraf::limits::FILE_SIZE_MAX;
 use kinegraf::log::{self, Hold, Log};
 use kinegraf::sender::Sender;
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         Ok(Command::MigrateHelp) => print(&cli::migrate_help()),
         Ok(Command::Version) => print(&format!("{}\n", cli::version())),
         Ok(Command::Run(options)) => run(&options, clock),
+        Ok(Command::Forward(options)) => forward(&options, clock),
         Ok(Command::Migrate(options)) => migrate(&options),
         Ok(Command::Spool(options)) => spool(&options, clock),
         Err(error) => fail(ending::USAGE, &error.to_string()),
@@ -65,7 +68,12 @@ fn run(options: &Options, clock: Clock) -> ExitCode {
         Ok(config) => config,
         Err(error) => return fail(error.exit_code(), &error.to_string()),
     };
-    let hold = if config.delivery.deadline.is_some() { Hold::ToTheEnd } else { Hold::Until(HELD_BACK) };
+    let on_sockets = config.input.listen.iter().any(|listen| *listen != Listen::Stdin);
+    let hold = match config.delivery.deadline {
+        Some(_) => Hold::ToTheEnd,
+        None if on_sockets => Hold::No,
+        None => Hold::Until(HELD_BACK),
+    };
     let log = Log::open(config.log, hold, &environment, !config.dry_run);
     config.notes.iter().for_each(|note| log.warn(format_args!("{note}")));
     let output = match output(&config, environment.clone(), clock, &log) {
@@ -78,18 +86,39 @@ fn run(options: &Options, clock: Clock) -> ExitCode {
     };
     disks.warnings.iter().for_each(|warning| log.warn(format_args!("{warning}")));
     // Not over the lines that somebody types.
-    let status = std::io::stderr().is_terminal() && !std::io::stdin().is_terminal() && config.log.level == Level::Warn;
-    let finished = stdin::open().and_then(|input| {
-        let run = Run { clock, log: log.clone(), signals: Signals::listen()?, status, disks, backlog: None };
-        daemon::run(&config, input, output, run)
+    let status = std::io::stderr().is_terminal() && (on_sockets || !std::io::stdin().is_terminal()) && config.log.level == Level::Warn;
+    let cannot = |error: std::io::Error| format!("the run could not start: {error}");
+    let finished = Signals::listen().map_err(cannot).and_then(|signals| {
+        let source = source(&config, &log)?;
+        let run = Run { clock, log: log.clone(), signals, status, disks, backlog: None };
+        daemon::run(&config, source, output, run).map_err(cannot)
     });
     let summary = match finished {
         Ok(summary) => summary,
-        Err(error) => return fail(ending::IO, &format!("the run could not start: {error}")),
+        Err(error) => return fail(ending::IO, &error),
     };
     summary.say(&log);
     log.end(&summary.ending.reason(config.destination.as_ref()));
     ExitCode::from(summary.ending.code())
+}
+
+/// Standard input, or everything that is listened on.
+fn source(config: &Config, log: &Log) -> Result<Source, String> {
+    let cannot = |error: std::io::Error| format!("the run could not start: {error}");
+    let listen = &config.input.listen;
+    if listen.iter().all(|listen| *listen == Listen::Stdin) {
+        return stdin::open().map(Source::from).map_err(cannot);
+    }
+    let bind = |address| Listener::bind(address, config.input.socket_mode, config.input.socket_group.as_deref()).transpose();
+    let listeners: Vec<Listener> = listen.iter().filter_map(bind).collect::<Result<_, _>>().map_err(|error| error.to_string())?;
+    let options = SocketsOptions { clients: config.input.clients, intake: daemon::intake_options(config) };
+    let mut sockets = Sockets::new(options, listeners, log.clone()).map_err(cannot)?;
+    sockets.names().for_each(|name| log.info(format_args!("listening on {name}")));
+    if listen.contains(&Listen::Stdin) {
+        let (file, kind) = stdin::open_file().map_err(cannot)?;
+        sockets.add_stdin(file.into(), kind.tail());
+    }
+    Ok(sockets.into())
 }
 
 fn exit_code(error: &OpenError) -> u8 {
@@ -97,6 +126,25 @@ fn exit_code(error: &OpenError) -> u8 {
         OpenError::Locked { .. } => ending::TEMPORARY,
         OpenError::Refused { .. } => ending::CONFIG,
         OpenError::Full { .. } | OpenError::Failed { .. } => ending::IO,
+    }
+}
+
+fn forward(options: &ForwardOptions, clock: Clock) -> ExitCode {
+    let log = Log::stderr(options.level, Hold::ToTheEnd);
+    let input = match stdin::open_file() {
+        Ok((file, _)) => file,
+        Err(error) => return fail(ending::IO, &format!("the run could not start: {error}")),
+    };
+    match forward::run(options, input, clock) {
+        Ok(done) => {
+            if done.rejected > 0 {
+                log.warn(format_args!("{} lines are no line protocol and were rejected; the daemon's log shows them", done.rejected));
+            }
+            log.info(format_args!("{} lines {}", done.lines, if done.kept { "kept in the daemon's spool" } else { "delivered" }));
+            log.end("");
+            ExitCode::SUCCESS
+        }
+        Err(failure) => fail(failure.code, &failure.reason),
     }
 }
 

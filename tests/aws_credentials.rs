@@ -190,28 +190,30 @@ fn a_named_profile_that_is_missing_ends_the_chain() {
 }
 
 #[test]
-fn a_profile_that_needs_more_than_reading_says_what_comes_later() {
+fn a_profile_that_needs_a_person_is_refused_whatever_keys_stand_beside_it() {
     let keys = "aws_access_key_id = K\naws_secret_access_key = hunter2\n";
-    for (property, with_keys) in [
-        ("role_arn = arn:aws:iam::1:role/x\nsource_profile = y", true),
-        ("credential_process = /bin/x hunter2", false),
-        ("sso_session = corporate", false),
-        ("sso_start_url = https://x", false),
-        ("web_identity_token_file = /x", false),
-    ] {
-        let home = Home::new(&[("config", &format!("[profile later]\n{property}\n[default]\n{property}\n"))]);
+    for property in ["sso_session = corporate", "sso_start_url = https://x", "login_session = x"] {
+        let home = Home::new(&[("config", &format!("[profile person]\n{property}\n[default]\n{property}\n"))]);
         let key = property.split_once(' ').unwrap().0;
-        assert_broken(&profile("later"), &[("HOME", home.path())], &["profile 'later'", key, "later version"]);
-        assert_broken(&CredentialsConfig::default(), &[("HOME", home.path())], &["profile 'default'", key, "later version"]);
-        home.write("credentials", &format!("[later]\n{keys}"));
-        if with_keys {
-            assert_broken(&profile("later"), &[("HOME", home.path())], &[key]);
-        } else {
-            assert_eq!(find(&profile("later"), &[("HOME", home.path())]).unwrap().0, "K");
-        }
+        assert_broken(&profile("person"), &[("HOME", home.path())], &[".aws/config:2: profile 'person'", key, "needs a person"]);
+        assert_broken(&CredentialsConfig::default(), &[("HOME", home.path())], &["profile 'default'", key]);
+        home.write("credentials", &format!("[person]\n{keys}"));
+        assert_broken(&profile("person"), &[("HOME", home.path())], &[key]);
     }
     let home = Home::new(&[("config", "[profile bare]\nregion = x")]);
     assert_broken(&profile("bare"), &[("HOME", home.path())], &["profile 'bare' has neither"]);
+}
+
+#[test]
+fn a_source_that_a_profile_names_must_have_keys() {
+    let text = "[profile e]\nrole_arn = r\ncredential_source = Environment\n[profile m]\nrole_arn = r\ncredential_source = Ec2InstanceMetadata\n\
+                [profile c]\nrole_arn = r\ncredential_source = EcsContainer\n[profile l]\nrole_arn = r\nsource_profile = l";
+    let home = Home::new(&[("config", text), FILES[0]]);
+    let variables = [("HOME", home.path())];
+    assert_broken(&profile("e"), &variables, &["credential_source = Environment: AWS_ACCESS_KEY_ID is not set"]);
+    assert_broken(&profile("m"), &variables, &["credential_source = Ec2InstanceMetadata: "]);
+    assert_broken(&profile("c"), &variables, &["credential_source = EcsContainer: AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"]);
+    assert_broken(&profile("l"), &variables, &[".aws/config:12: profile 'l': source_profile names itself"]);
 }
 
 #[test]
@@ -240,7 +242,7 @@ fn a_refresh_reads_the_files_again_and_keeps_the_old_keys_when_it_cannot() {
     home.write("credentials", "[default]\naws_access_key_id = HALF");
     assert!(chain.refresh(NOW).is_err());
     assert_eq!(chain.credentials(NOW).unwrap().access_key_id(), "NEW");
-    assert_eq!(chain.passed_over().len(), 3);
+    assert_eq!(chain.passed_over().len(), 4);
 }
 
 #[test]

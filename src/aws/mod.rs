@@ -3,4 +3,6 @@
 pub mod credentials;
 pub mod http;
 pub mod message;
+pub mod partition;
+pub mod shared_config;
 pub mod signer;

@@ -3,6 +3,7 @@
 //! Reads no file and no variable. An option that stands for a key of the configuration is read and checked by that key's row in [`crate::config::keys`].
 
 mod arguments;
+mod forward;
 mod migrate;
 mod run;
 mod spool;
@@ -14,6 +15,7 @@ use crate::config::near;
 use crate::config::value::{ascii_line, escape, looks_secret};
 use crate::limits;
 
+pub use forward::ForwardOptions;
 pub use migrate::{MigrateOptions, Pairing};
 pub use run::Options;
 pub use spool::{SpoolAction, SpoolCommand, SpoolOptions};
@@ -23,6 +25,8 @@ pub use spool::{SpoolAction, SpoolCommand, SpoolOptions};
 pub enum Command {
     /// Read lines, write records.
     Run(Options),
+    /// Give lines to a running daemon.
+    Forward(ForwardOptions),
     /// Take a section of Telegraf over.
     Migrate(MigrateOptions),
     /// Look into a spool, or empty it.

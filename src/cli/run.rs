@@ -5,6 +5,7 @@ use std::iter::Peekable;
 use std::path::PathBuf;
 
 use super::arguments::{Argument, Arguments, Flag, flag};
+use super::forward;
 use super::{Command, UsageError, error, show, unknown_command};
 use crate::config::keys::Id;
 use crate::config::value::{Kind, Value};
@@ -29,6 +30,7 @@ pub(super) enum Action {
     Key(Id),
     Format,
     Partition,
+    Forward,
     DryRun,
     Verbose,
     Quiet,
@@ -38,7 +40,7 @@ pub(super) enum Action {
 
 /// Every option, in the order of the help text.
 #[rustfmt::skip]
-pub(super) const FLAGS: [Flag<Action>; 21] = [
+pub(super) const FLAGS: [Flag<Action>; 22] = [
     flag("--config", Some('c'), "PATH", Action::Config, "a file of ours, or Telegraf's; else KINEGRAF_CONFIG, else none"),
     flag("--stream", None, "NAME", Action::Key(Id::Streamname), "name of the Kinesis data stream"),
     flag("--region", None, "REGION", Action::Key(Id::Region), "its region; else AWS_REGION"),
@@ -50,6 +52,7 @@ pub(super) const FLAGS: [Flag<Action>; 21] = [
     flag("--pack", None, "HOW", Action::Key(Id::Pack), "lines a record: metric (one), lines (of one key)"),
     flag("--content-encoding", None, "HOW", Action::Key(Id::ContentEncoding), "encoding of record data: identity"),
     flag("--listen", None, "WHERE", Action::Key(Id::Listen), "source of lines: stdin, unix:///PATH, unixgram:///PATH; repeatable"),
+    flag("--forward", None, "WHERE", Action::Forward, "give the lines to the daemon that listens on unix:///PATH"),
     flag("--deadline", None, "TIME", Action::Key(Id::Deadline), "limit of the whole run; the sender keeps its lines until it ends"),
     flag("--spool", None, "DIR", Action::Key(Id::SpoolDirectory), "keep here what cannot be delivered yet"),
     flag("--shutdown-timeout", None, "TIME", Action::Key(Id::ShutdownTimeout), "time for what remains at the end of a pipe"),
@@ -106,13 +109,14 @@ pub(super) fn parse<I: Iterator<Item = OsString>>(arguments: Peekable<I>, named:
         }
         first = false;
     }
-    parser.finish().map(Command::Run)
+    parser.finish_command()
 }
 
 /// Collects options into [`Options`].
 #[derive(Default)]
 pub(super) struct Parser {
     options: Options,
+    forward: Option<PathBuf>,
     verbose: u8,
     quiet: bool,
 }
@@ -131,6 +135,7 @@ impl Parser {
             Action::Key(id) => self.set(flag.name, id, text(flag, value)?)?,
             Action::Partition => self.partition(flag.name, text(flag, value)?)?,
             Action::Format => self.format(flag.name, text(flag, value)?)?,
+            Action::Forward => self.forward = Some(forward::socket(text(flag, value)?)?),
         }
         Ok(None)
     }
@@ -194,6 +199,14 @@ impl Parser {
             (_, None) => {}
         }
         Ok(())
+    }
+
+    /// What was asked for: a run, or lines for one that is running.
+    fn finish_command(mut self) -> Result<Command, UsageError> {
+        let Some(socket) = self.forward.take() else { return self.finish().map(Command::Run) };
+        let options = self.finish()?;
+        let others = if options.dry_run { Some("--dry-run") } else { options.config.as_ref().map(|_| "--config") };
+        forward::options(socket, &options.settings, others).map(Command::Forward)
     }
 
     /// All that was taken, checked.

@@ -202,6 +202,7 @@ pub(super) fn assemble(settings: &Settings, given: Given) -> Config {
             role_session_name: of_role(Id::RoleSessionName),
             external_id: of_role(Id::ExternalId),
             web_identity_token_file: of_role(Id::WebIdentityTokenFile).map(PathBuf::from),
+            allow_plain_http: settings.boolean(Id::AllowPlainHttp),
             imds_off: settings.word(Id::Imds) == "off",
             cache_directory: text(Id::CacheDirectory).map(PathBuf::from),
             iot: iot(settings),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 /// Variables by name. `Debug` shows names only: values may be secrets.
 #[derive(Clone, Default)]
@@ -38,9 +39,37 @@ impl fmt::Debug for Environment {
     }
 }
 
+/// A path of a file with credentials, whoever named it: `~` at its start is `HOME`, and `$CREDENTIALS_DIRECTORY` (also in braces) is where systemd puts what
+/// `LoadCredential=` names. Where the variable is not set the path stays as it is, so that an error shows what was written.
+pub fn expand_path(path: impl AsRef<Path>, environment: &Environment) -> PathBuf {
+    let path = path.as_ref();
+    let starts = [("~", "HOME"), ("$CREDENTIALS_DIRECTORY", "CREDENTIALS_DIRECTORY"), ("${CREDENTIALS_DIRECTORY}", "CREDENTIALS_DIRECTORY")];
+    let expanded = starts.into_iter().find_map(|(start, name)| Some(Path::new(&environment.get(name)?).join(path.strip_prefix(start).ok()?)));
+    expanded.unwrap_or_else(|| path.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn home_and_systemds_directory_of_credentials_stand_at_the_start_of_a_path() {
+        let environment = Environment::from_pairs(&[("HOME", "/home/x"), ("CREDENTIALS_DIRECTORY", "/run/credentials/k")]);
+        for (path, expanded) in [
+            ("~/.aws/config", "/home/x/.aws/config"),
+            ("$CREDENTIALS_DIRECTORY/aws", "/run/credentials/k/aws"),
+            ("${CREDENTIALS_DIRECTORY}/aws", "/run/credentials/k/aws"),
+            ("/a/~/b", "/a/~/b"),
+            ("~user/b", "~user/b"),
+            ("$CREDENTIALS_DIRECTORYX/b", "$CREDENTIALS_DIRECTORYX/b"),
+            ("/a/$CREDENTIALS_DIRECTORY", "/a/$CREDENTIALS_DIRECTORY"),
+            ("relative", "relative"),
+        ] {
+            assert_eq!(expand_path(path, &environment), Path::new(expanded), "{path}");
+            let same = if path.starts_with(['/', 'r']) { expanded } else { path };
+            assert_eq!(expand_path(path, &Environment::default()), Path::new(same), "{path}");
+        }
+    }
 
     #[test]
     fn a_blank_variable_is_unset() {

@@ -211,7 +211,7 @@ const KEY_TEXT: Kind = text("text", check_partition_text);
 /// Every key, in the order of the documentation.
 #[rustfmt::skip]
 pub const KEYS: [Key; 62] = [
-    key(Id::Region, "", "region", text("a region", check_region), Preset::Unset("`AWS_REGION`, `AWS_DEFAULT_REGION`"), "region of the stream, also the one that is signed"),
+    key(Id::Region, "", "region", text("a region", check_region), Preset::Unset("`AWS_REGION`, `AWS_DEFAULT_REGION`, the profile's"), "region of the stream, also the one that is signed"),
     key(Id::Streamname, "", "streamname", text("a stream name", check_stream), Preset::Unset(""), "name of the Kinesis data stream"),
     key(Id::AccessKey, "", "access_key", text("an access key", check_secret), Preset::Unset(""), "explicit credentials, with `secret_key`; before a profile and the environment"),
     key(Id::SecretKey, "", "secret_key", text("a secret key", check_secret), Preset::Unset(""), "secret of `access_key`"),
@@ -222,7 +222,7 @@ pub const KEYS: [Key; 62] = [
     key(Id::RoleSessionName, "", "role_session_name", text("a session name", check_session_name), Preset::Unset("`kinegraf-` and this host's name"), "name of that session, seen in CloudTrail"),
     key(Id::ExternalId, "", "external_id", text("an external ID", check_external_id), Preset::Unset(""), "what the role's trust policy may ask for"),
     key(Id::WebIdentityTokenFile, "", "web_identity_token_file", FILE, Preset::Unset(""), "OpenID Connect token that assumes `role_arn`; read anew each time"),
-    key(Id::EndpointUrl, "", "endpoint_url", text("an address", check_url), Preset::Unset("`AWS_ENDPOINT_URL_KINESIS`, `AWS_ENDPOINT_URL`, the region's"), "address of Kinesis"),
+    key(Id::EndpointUrl, "", "endpoint_url", text("an address", check_url), Preset::Unset("`AWS_ENDPOINT_URL_KINESIS`, `AWS_ENDPOINT_URL`, the profile's, the region's"), "address of Kinesis"),
     key(Id::DataFormat, "", "data_format", Kind::Word(&["influx", "json"]), Preset::Word("influx"), "what record data looks like"),
     key(Id::Format, "", "format", Kind::Word(&["string", "custom"]), Preset::Unset(""), "what it looked like in Telegraf 1.0 and 1.1; counts only without `data_format`"),
     key(Id::JsonTimestampUnits, "", "json_timestamp_units", Kind::Duration { min: Duration::ZERO, max: limits::JSON_TIMESTAMP_UNITS_MAX }, Preset::Duration(limits::JSON_TIMESTAMP_UNITS), "unit of `timestamp` in `json`; the power of ten below it"),

@@ -10,7 +10,7 @@ use super::document::{self, Document};
 use super::keys::Id;
 use super::settings::{Origin, Settings};
 use super::telegraf::{self, Purpose};
-use super::{CaFile, Config, ConfigError, Environment, check, partition};
+use super::{CaFile, Config, ConfigError, Environment, check, partition, profile};
 use crate::cli::Options;
 use crate::limits;
 use crate::line::format::Format;
@@ -68,7 +68,12 @@ pub fn load(options: &Options, environment: &Environment, files: Files<'_>) -> R
     let mut settings = std::mem::replace(&mut document.settings, Settings::new());
     apply_flags(options, &mut settings);
     let ca_files = apply_environment(environment, options.dry_run, &mut settings, &mut report);
-    let (partition, format, destination) = check_all(&document, &settings, options.dry_run || options.destination_optional, &files, &mut report);
+    let nowhere = options.dry_run || options.destination_optional;
+    // A dry run goes nowhere: what its environment says of places is not its business.
+    if !options.dry_run && !document.broken {
+        profile::apply(environment, nowhere, &mut settings, &files, &mut report);
+    }
+    let (partition, format, destination) = check_all(&document, &settings, nowhere, &files, &mut report);
     let notes = report.finish()?;
     let given = check::Given { destination, partition, format, ca_files, dry_run: options.dry_run, notes };
     Ok(check::assemble(&settings, given))
@@ -123,21 +128,14 @@ fn apply_flags(options: &Options, settings: &mut Settings) {
     }
 }
 
-/// Fills what is empty; gives every file of certificates.
+/// Fills the region where it is empty; gives every file of certificates.
 fn apply_environment(environment: &Environment, dry_run: bool, settings: &mut Settings, report: &mut Report<'_>) -> Vec<CaFile> {
-    let ignore_urls = environment.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS").is_some_and(|value| value.trim().eq_ignore_ascii_case("true"));
-    let urls: &[&'static str] = if ignore_urls { &[] } else { &["AWS_ENDPOINT_URL_KINESIS", "AWS_ENDPOINT_URL"] };
-    let regions: &[&'static str] = &["AWS_REGION", "AWS_DEFAULT_REGION"];
-    for (id, names) in [(Id::Region, regions), (Id::EndpointUrl, urls)] {
-        // A dry run goes nowhere: what its environment says of places is not its business.
-        if dry_run || settings.is_set(id) || settings.is_wrong(id) {
-            continue;
-        }
-        let Some((name, text)) = names.iter().find_map(|name| Some((*name, environment.get(name)?))) else { continue };
-        match id.key().kind.read(text.trim()) {
-            Ok(value) => settings.set(id, value, Origin::Variable(name)),
+    let region = ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter().find_map(|name| Some((name, environment.get(name)?)));
+    if let Some((name, text)) = region.filter(|_| !dry_run && !settings.is_set(Id::Region) && !settings.is_wrong(Id::Region)) {
+        match Id::Region.key().kind.read(text.trim()) {
+            Ok(value) => settings.set(Id::Region, value, Origin::Variable(name)),
             Err(reason) => {
-                settings.set_wrong(id);
+                settings.set_wrong(Id::Region);
                 report.push(Place::Elsewhere, format!("{name} {reason}"));
             }
         }

@@ -11,6 +11,7 @@ mod listen;
 pub(crate) mod load;
 pub(crate) mod near;
 mod partition;
+mod profile;
 pub(crate) mod settings;
 pub(crate) mod telegraf;
 pub(crate) mod value;
@@ -139,6 +140,8 @@ pub struct CredentialsConfig {
     pub external_id: Option<String>,
     /// An OpenID Connect token that assumes `role_arn`.
     pub web_identity_token_file: Option<PathBuf>,
+    /// STS may be asked over `http://` on another host than this one (`network.allow_plain_http`).
+    pub allow_plain_http: bool,
     /// EC2's instance metadata are never asked.
     pub imds_off: bool,
     /// Where credentials that cost a call are kept for the next process.

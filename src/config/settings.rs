@@ -11,8 +11,13 @@ use super::value::Value;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
     Flag(&'static str),
-    File { key: Range<usize>, value: Range<usize> },
+    File {
+        key: Range<usize>,
+        value: Range<usize>,
+    },
     Variable(&'static str),
+    /// What a variable or a profile of AWS's shared files is called in a message.
+    Shared(String),
 }
 
 /// A value and who gave it.
@@ -134,6 +139,7 @@ impl Settings {
     pub(crate) fn subject(&self, id: Id) -> String {
         match self.get(id).map(|setting| &setting.origin) {
             Some(Origin::Flag(name) | Origin::Variable(name)) => (*name).to_owned(),
+            Some(Origin::Shared(name)) => name.clone(),
             Some(Origin::File { .. }) | None => id.key().path(),
         }
     }
@@ -143,7 +149,7 @@ impl Settings {
         match self.get(id).map(|setting| &setting.origin) {
             Some(Origin::File { value, .. }) => Place::Span(value.clone()),
             Some(Origin::Flag(_)) => Place::Flag,
-            Some(Origin::Variable(_)) | None => Place::Elsewhere,
+            Some(Origin::Variable(_) | Origin::Shared(_)) | None => Place::Elsewhere,
         }
     }
 

@@ -1,12 +1,11 @@
 //! The input thread: reads, makes blocks, hands them to the pipeline. Before it sleeps in `read`, all whole lines that it has read are in the spool.
 
 use std::io::{ErrorKind, Read};
-use std::sync::PoisonError;
 use std::time::Duration;
 
 use super::Shared;
 use crate::ending::Cause;
-use crate::input::intake::Intake;
+use crate::input::intake::{Intake, Rejection};
 use crate::input::stdin::InputKind;
 use crate::spool::spool::Full;
 
@@ -49,7 +48,7 @@ pub(super) fn read(shared: &Shared, mut reader: Box<dyn Read + Send>, mut intake
 
 /// A pipe can be one that somebody else made non-blocking, for all who hold it. Then "nothing yet" is no error: waits a little, unless the run takes no more.
 fn pause(shared: &Shared) -> bool {
-    let (state, _) = shared.space.wait_timeout(shared.lock(), LOOK_AGAIN).unwrap_or_else(PoisonError::into_inner);
+    let state = shared.space.wait_timeout(shared.lock(), LOOK_AGAIN);
     state.ended.is_none() && !state.input_over
 }
 
@@ -65,9 +64,7 @@ fn close(shared: &Shared, state: &mut super::State, eof: bool) {
 fn hand_over(shared: &Shared, intake: &mut Intake) -> bool {
     loop {
         let now = shared.clock.now();
-        let mut reject = |rejection: crate::input::intake::Rejection<'_>| {
-            shared.rejects.lock().unwrap_or_else(PoisonError::into_inner).add(now, &rejection);
-        };
+        let mut reject = |rejection: Rejection<'_>| shared.reject(now, &rejection, None);
         let more = intake.next_block(now, &mut reject);
         let mut state = shared.lock();
         state.input.clone_from(intake.counters());
@@ -94,14 +91,14 @@ fn hand_over(shared: &Shared, intake: &mut Intake) -> bool {
                     }
                     shared.sending.notify_one();
                     // A directory in memory that is full for somebody else's sake has room again without a word.
-                    state = shared.space.wait_timeout(state, TRY_AGAIN).unwrap_or_else(PoisonError::into_inner).0;
+                    state = shared.space.wait_timeout(state, TRY_AGAIN);
                 }
             }
         }
         shared.work.notify_one();
         while state.ended.is_none() && state.pipeline.holds_input(shared.clock.now()) {
             shared.sending.notify_one();
-            state = shared.space.wait_timeout(state, LOOK_AGAIN).unwrap_or_else(PoisonError::into_inner).0;
+            state = shared.space.wait_timeout(state, LOOK_AGAIN);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The loop around the core: three threads (signals and limits, input, delivery; with a cold disk a fourth), one `Mutex` over the pipeline, three `Condvar`s.
 //!
 //! ```text
-//! input     read ─▶ Intake ─▶ lock: accept            waits for `space` while the spool is full
+//! input     read ─▶ Intake ─▶ lock: accept            waits for `space` while the spool is full; on sockets (`socket_loop`) in `poll` only
 //! delivery  lock: poll ─▶ send, unlocked ─▶ lock: on_reply       waits for `work`
 //! settling  lock: poll_aside ─▶ sync, unlocked ─▶ lock: settled   waits for `sending`; works only while the delivery waits for an answer
 //! here      signals, limits, the status line           waits on a socket pair that the others and signal handlers write to
@@ -15,8 +15,11 @@ mod intake_loop;
 mod output;
 mod report;
 mod signals;
+mod socket_loop;
+mod space;
 mod spool_report;
 
+use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -27,9 +30,10 @@ use crate::aws::http::HttpCounts;
 use crate::config::{Config, Level, MissingStream};
 use crate::counters::{Counters, InputCounters};
 use crate::ending::{Cause, Ending};
-use crate::input::intake::{Intake, IntakeOptions};
+use crate::input::intake::{Intake, IntakeOptions, Rejection};
 use crate::input::rejects::Rejects;
 use crate::input::stdin::{Input, InputKind};
+use crate::input::unix::{Peer, Sockets};
 use crate::log::Log;
 use crate::pipeline::{Pipeline, PipelineOptions};
 use crate::random::Random;
@@ -44,6 +48,7 @@ pub use output::Output;
 pub use report::Summary;
 pub use signals::Signals;
 use signals::Waker;
+use space::Space;
 
 /// After SIGTERM a pipe is read this much longer, unless it ends before: its sender may be ending as well and still has lines for us.
 const READ_AFTER_TERM: Duration = Duration::from_secs(4);
@@ -86,7 +91,7 @@ struct Shared {
     /// Something for the delivery thread.
     work: Condvar,
     /// Something for the input thread.
-    space: Condvar,
+    space: Space,
     /// A request is on its way; something for the settling thread.
     sending: Condvar,
     waker: Waker,
@@ -105,6 +110,8 @@ struct State {
     http: HttpCounts,
     /// The input is not read any longer.
     input_over: bool,
+    /// Sockets: what was written until now is read, and nothing more.
+    stop_input: bool,
     shutdown_timeout: Duration,
     /// What remains at the end of the input has all the time it needs: a file waits for nobody, and whoever reads a dry run takes his time.
     patient: bool,
@@ -128,6 +135,12 @@ struct Late {
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps and shows a bad line.
+    fn reject(&self, now: Now, rejection: &Rejection<'_>, peer: Option<&Peer>) {
+        let mut rejects = self.rejects.lock().unwrap_or_else(PoisonError::into_inner);
+        rejects.add_from(now, rejection, peer.map(|peer| peer as &dyn fmt::Display));
     }
 
     /// Ends the run, once: from here on nothing changes the books.
@@ -155,17 +168,41 @@ impl State {
         self.pipeline.close(eof, limit);
     }
 
-    /// Asked to end: nothing more is read, and what remains has the shutdown timeout, whatever the input is.
+    /// Asked to end: nothing more is read, and what remains has the shutdown timeout, whatever the input is. Of sockets that is the end there is.
     fn hurry(&mut self, now: Now) {
         self.input_over = true;
-        self.pipeline.close(false, Some(Deadline(now.mono + self.shutdown_timeout)));
+        self.pipeline.close(self.input_kind == InputKind::Sockets, Some(Deadline(now.mono + self.shutdown_timeout)));
     }
 }
 
-/// Reads `input` to its end and delivers it through `output`. Returns when the run is over; a send that hangs then is left behind.
-pub fn run(config: &Config, input: Input, output: Output, run: Run) -> io::Result<Summary> {
+/// Where the lines of a run come from.
+pub enum Source {
+    /// One input, to its end.
+    Input(Input),
+    /// Sockets, until a signal asks for the end.
+    Sockets(Box<Sockets>),
+}
+
+impl From<Input> for Source {
+    fn from(input: Input) -> Source {
+        Source::Input(input)
+    }
+}
+
+impl From<Sockets> for Source {
+    fn from(sockets: Sockets) -> Source {
+        Source::Sockets(Box::new(sockets))
+    }
+}
+
+/// Reads `source` to its end and delivers it through `output`. Returns when the run is over; a send that hangs then is left behind.
+pub fn run(config: &Config, source: impl Into<Source>, output: Output, run: Run) -> io::Result<Summary> {
     let Run { clock, log, signals, status, disks, backlog } = run;
-    let kind = input.kind;
+    let source = source.into();
+    let (kind, waker) = match &source {
+        Source::Input(input) => (input.kind, None),
+        Source::Sockets(sockets) => (InputKind::Sockets, Some(sockets.waker()?)),
+    };
     let late = disks.late.clone().map(|path| Late { path, stream: disks.stream.clone(), due: Deadline(clock.now().mono + delivery::OPEN_AGAIN) });
     let settles = late.is_some() || disks.cold.is_some();
     let began = clock.now().mono;
@@ -176,6 +213,7 @@ pub fn run(config: &Config, input: Input, output: Output, run: Run) -> io::Resul
             input_kind: kind,
             http: HttpCounts::default(),
             input_over: false,
+            stop_input: false,
             shutdown_timeout: config.delivery.shutdown_timeout,
             patient: kind == InputKind::RegularFile || config.dry_run,
             progress: (0, began),
@@ -185,7 +223,7 @@ pub fn run(config: &Config, input: Input, output: Output, run: Run) -> io::Resul
             late,
         }),
         work: Condvar::new(),
-        space: Condvar::new(),
+        space: Space::new(waker),
         sending: Condvar::new(),
         waker: signals.waker()?,
         clock,
@@ -194,8 +232,13 @@ pub fn run(config: &Config, input: Input, output: Output, run: Run) -> io::Resul
         backlog,
         began,
     });
-    let intake = intake(config);
-    start(&shared, "input", move |shared| intake_loop::read(shared, input.reader, intake))?;
+    match source {
+        Source::Input(input) => {
+            let intake = intake(config);
+            start(&shared, "input", move |shared| intake_loop::read(shared, input.reader, intake))?;
+        }
+        Source::Sockets(sockets) => start(&shared, "input", move |shared| socket_loop::read(shared, *sockets))?,
+    }
     if settles {
         start(&shared, "settling", delivery::settle_aside)?;
     }
@@ -231,13 +274,18 @@ fn record_size(config: &Config) -> usize {
 
 /// The input thread's part of a run.
 pub fn intake(config: &Config) -> Intake {
-    Intake::new(IntakeOptions {
+    Intake::new(intake_options(config))
+}
+
+/// How a line is taken.
+pub fn intake_options(config: &Config) -> IntakeOptions {
+    IntakeOptions {
         line_size: config.input.line_size,
         timestamp: config.input.timestamp,
         partition: config.partition.clone(),
         format: config.format,
         record_size: record_size(config),
-    })
+    }
 }
 
 /// The core of a run.
@@ -288,8 +336,14 @@ fn watch(shared: &Shared, mut signals: Signals, status: bool) {
             state.asked_to_end = true;
             match read_until {
                 None => {
-                    let reads_on = if state.input_kind == InputKind::Pipe { READ_AFTER_TERM } else { Duration::ZERO };
+                    let reads_on = match state.input_kind {
+                        InputKind::Pipe => READ_AFTER_TERM,
+                        InputKind::Sockets => socket_loop::DRAIN_MAX,
+                        InputKind::RegularFile | InputKind::Terminal => Duration::ZERO,
+                    };
                     read_until = Some(Deadline(now.mono + reads_on));
+                    state.stop_input = true;
+                    shared.space.notify_all();
                 }
                 // Asked twice.
                 Some(_) => return shared.end(&mut state),

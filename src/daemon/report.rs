@@ -156,6 +156,9 @@ impl Summary {
             Reasons(&i.rejected),
             i.stamped
         ));
+        if i.offered_again > 0 {
+            log.info(format_args!("{} batches offered again, and taken once", i.offered_again));
+        }
         log.info(format_args!(
             "{} lines of earlier runs, {} given up for want of room, {} unreadable; {} kept in the spool; {} bytes settled, {} attempts failed",
             s.found, s.dropped_full, s.dropped_damaged, self.ending.kept, s.settled, s.cold_failures

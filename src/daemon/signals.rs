@@ -22,6 +22,11 @@ pub struct Signals {
 pub(super) struct Waker(UnixStream);
 
 impl Waker {
+    /// Of whoever reads the other end; it does not block.
+    pub(super) fn new(socket: UnixStream) -> Waker {
+        Waker(socket)
+    }
+
     pub(super) fn wake(&self) {
         // A full socket wakes as well as one more byte would.
         _ = (&self.0).write(b".");

@@ -1,4 +1,4 @@
-//! Bytes become lines, in one fixed buffer.
+//! Bytes become lines, in one buffer of fixed size; one that is smaller than the longest line can be exchanged for a larger one while such a line lasts.
 //!
 //! A newline ends a record everywhere but inside a quoted string, where it is data: Telegraf writes strings with raw newlines. Where a string opens is
 //! decided as Telegraf's serializer writes and `line::point` reads: outside strings a byte is escaped if and only if the byte right before it is a
@@ -29,6 +29,8 @@ pub struct LineReader {
     /// The rest of a record that was too long is discarded up to its newline.
     skipping: bool,
     tail: Option<Tail>,
+    /// The record being read is given up where it holds more bytes than these.
+    abandoned: Option<usize>,
     skipped: u64,
     /// The last line given out, until `space` moves the bytes.
     given: Option<(usize, usize)>,
@@ -49,7 +51,7 @@ pub enum Item<'a> {
     Bad {
         /// The bytes, or their beginning (`line_size` bytes) where there were more.
         bytes: &'a [u8],
-        /// `TooLong`, `Unterminated` or `UnterminatedString`.
+        /// `TooLong`, `Unterminated`, `UnterminatedString` or `Stalled`.
         reason: RejectReason,
     },
 }
@@ -66,14 +68,20 @@ pub enum Tail {
 impl LineReader {
     /// A reader of lines of at most `line_size` bytes, newline not counted. Allocates [`LineReader::memory`] bytes, once.
     pub fn new(line_size: usize) -> LineReader {
+        LineReader::with_buffer(line_size, vec![0; LineReader::memory(line_size)].into_boxed_slice())
+    }
+
+    /// The same in a buffer that may be smaller than a line: see [`LineReader::is_cramped`].
+    pub fn with_buffer(line_size: usize, buffer: Box<[u8]>) -> LineReader {
         LineReader {
-            buffer: vec![0; LineReader::memory(line_size)].into_boxed_slice(),
-            window: line_size + LINE_END_SIZE_MAX,
+            buffer,
+            window: LineReader::window(line_size),
             start: 0,
             end: 0,
             progress: Progress::default(),
             skipping: false,
             tail: None,
+            abandoned: None,
             skipped: 0,
             given: None,
             rewinds: 0,
@@ -83,12 +91,22 @@ impl LineReader {
 
     /// Bytes that a reader of such lines holds: an unfinished line, and room for a whole read behind it.
     pub const fn memory(line_size: usize) -> usize {
-        line_size + LINE_END_SIZE_MAX + READ_SIZE
+        LineReader::window(line_size) + READ_SIZE
     }
 
-    /// Where the next bytes go; at least `READ_SIZE` once `next_item` has returned `None`.
+    /// Bytes that hold any unfinished line of this size: what a larger buffer must have at least.
+    pub const fn window(line_size: usize) -> usize {
+        line_size + LINE_END_SIZE_MAX
+    }
+
+    /// Where the next bytes go; with a buffer of its own ([`LineReader::new`]) at least `READ_SIZE` once `next_item` has returned `None`.
     pub fn space(&mut self) -> &mut [u8] {
-        // What is left is the beginning of one record, which then starts at 0 until it ends: no byte moves twice.
+        self.move_to_front();
+        &mut self.buffer[self.end..]
+    }
+
+    /// What is left is the beginning of one record, which then starts at 0 until it ends: no byte moves twice.
+    fn move_to_front(&mut self) {
         if self.start > 0 {
             self.buffer.copy_within(self.start..self.end, 0);
             self.end -= self.start;
@@ -96,7 +114,37 @@ impl LineReader {
             self.start = 0;
         }
         self.given = None;
-        &mut self.buffer[self.end..]
+    }
+
+    /// The bytes of which no line was made yet.
+    pub fn held(&self) -> &[u8] {
+        &self.buffer[self.start..self.end]
+    }
+
+    /// Whether the buffer is full of one unfinished record: it goes on in a larger one.
+    pub fn is_cramped(&self) -> bool {
+        self.held().len() == self.buffer.len()
+    }
+
+    /// Goes on in `other`, which becomes the buffer that was used until now.
+    ///
+    /// # Panics
+    /// When what is held does not fit it.
+    pub fn exchange(&mut self, other: &mut Box<[u8]>) {
+        self.move_to_front();
+        other[..self.end].copy_from_slice(&self.buffer[..self.end]);
+        std::mem::swap(&mut self.buffer, other);
+    }
+
+    /// The record being read does not end: the next `next_item`s give it up where more than `keep` bytes are held, and what follows it up to a newline.
+    pub fn abandon(&mut self, keep: usize) {
+        self.abandoned = Some(keep);
+    }
+
+    /// Forgets what is held and begins anew: what comes now is another input.
+    pub fn restart(&mut self) {
+        (self.start, self.end, self.tail, self.skipping, self.abandoned) = (0, 0, None, false, None);
+        (self.progress, self.given, self.rewinds, self.rewound_end) = (Progress::default(), None, 0, 0);
     }
 
     /// `n` bytes were written to the start of `space`.
@@ -171,26 +219,33 @@ impl LineReader {
                     return Some(Found { begin, size, reason: None });
                 }
                 self.skipped += 1;
-            } else if seen.len() == self.window || self.tail.is_some() {
+            } else if seen.len() == self.window || self.tail.is_some() || self.abandoned.is_some_and(|keep| seen.len() > keep) {
                 // No more bytes of this record will be looked at, so a string that is still open is never closed.
                 if let Some(newline) = self.progress.newline_in_string(seen) {
                     self.next_record(newline + 1);
                     return Some(Found { begin, size: newline, reason: Some(RejectReason::UnterminatedString) });
                 }
-                let found = if seen.len() == self.window { self.give_up() } else { self.take_tail() };
+                let found = if seen.len() == self.window {
+                    self.give_up(self.window, RejectReason::TooLong)
+                } else if self.tail.is_some() {
+                    self.take_tail()
+                } else {
+                    self.give_up(seen.len(), RejectReason::Stalled)
+                };
                 if found.is_some() || self.start == self.end {
                     return found;
                 }
             } else {
+                self.abandoned = None;
                 return None;
             }
         }
     }
 
-    /// The window is full and its record has not ended: skips to its end, or only past its leading whitespace.
-    fn give_up(&mut self) -> Option<Found> {
+    /// The record that begins with these bytes has not ended in them: skips to its end, or only past its leading whitespace.
+    fn give_up(&mut self, size: usize, reason: RejectReason) -> Option<Found> {
         let begin = self.start;
-        let seen = &self.buffer[begin..begin + self.window];
+        let seen = &self.buffer[begin..begin + size];
         let leading = leading_size(seen);
         let comment = seen[leading..].first() == Some(&b'#');
         if leading > 0 {
@@ -198,13 +253,13 @@ impl LineReader {
             self.next_record(leading);
             return None;
         }
-        self.next_record(self.window);
+        self.next_record(size);
         self.skipping = true;
         if comment {
             self.skipped += 1;
             return None;
         }
-        Some(Found { begin, size: self.window, reason: Some(RejectReason::TooLong) })
+        Some(Found { begin, size, reason: Some(reason) })
     }
 
     /// The input has ended without a newline: takes what is left of it.

@@ -1,8 +1,9 @@
 //! Bad lines: kept in the `rejected` file when there is one, and one of them shown at most once a minute. Counting is the intake's.
 //!
-//! The file holds, for each, a comment with time, reason and column, then the line as it came; so that a mended copy can be fed in again as it is. Mode
+//! The file holds, for each, a comment with time, reason, column and sender where one is known, then the line as it came; so that a mended copy can be fed in again as it is. Mode
 //! 0600. Before it grows beyond its bound it becomes `NAME.1`, which replaces an older one: at most twice the bound on disk.
 
+use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
@@ -35,9 +36,15 @@ impl Rejects {
 
     /// Takes a bad line.
     pub fn add(&mut self, now: Now, rejection: &Rejection<'_>) {
-        self.show(now, rejection);
+        self.add_from(now, rejection, None);
+    }
+
+    /// Takes a bad line of this peer.
+    pub fn add_from(&mut self, now: Now, rejection: &Rejection<'_>, peer: Option<&dyn fmt::Display>) {
+        let from = peer.map_or(String::new(), |peer| format!(" from {peer}"));
+        self.show(now, rejection, &from);
         if let Some(file) = &mut self.file {
-            match file.append(now, rejection) {
+            match file.append(now, rejection, &from) {
                 Ok(()) => self.failing = false,
                 // Said once: a card that turned read-only must not fill the journal.
                 Err(error) if !self.failing => {
@@ -49,7 +56,7 @@ impl Rejects {
         }
     }
 
-    fn show(&mut self, now: Now, rejection: &Rejection<'_>) {
+    fn show(&mut self, now: Now, rejection: &Rejection<'_>, from: &str) {
         if self.shown.is_some_and(|at| now.mono.saturating_sub(at) < SHOWN_EVERY) {
             self.since_shown += 1;
             return;
@@ -61,7 +68,7 @@ impl Rejects {
             0 => String::new(),
             n => format!(" ({n} more since the last one shown)"),
         };
-        self.log.warn(format_args!("line rejected: {reason} at column {column}: \"{}\"{more}{since}", sample.escape_ascii()));
+        self.log.warn(format_args!("line rejected: {reason} at column {column}{from}: \"{}\"{more}{since}", sample.escape_ascii()));
         (self.shown, self.since_shown) = (Some(now.mono), 0);
     }
 }
@@ -74,8 +81,8 @@ struct RejectedFile {
 }
 
 impl RejectedFile {
-    fn append(&mut self, now: Now, rejection: &Rejection<'_>) -> io::Result<()> {
-        let head = format!("# {} {} column {}\n", Utc(now.wall), rejection.reason, rejection.column);
+    fn append(&mut self, now: Now, rejection: &Rejection<'_>, from: &str) -> io::Result<()> {
+        let head = format!("# {} {} column {}{from}\n", Utc(now.wall), rejection.reason, rejection.column);
         let room = usize::try_from(self.size_max).unwrap_or(usize::MAX).saturating_sub(head.len() + 1);
         let line = &rejection.line[..rejection.line.len().min(room)];
         let size = (head.len() + line.len() + 1) as u64;

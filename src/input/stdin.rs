@@ -23,17 +23,25 @@ pub enum InputKind {
     Terminal,
     /// A pipe, a socket, a device: may be cut.
     Pipe,
+    /// No standard input but sockets that are listened on: there is no end but a stop.
+    Sockets,
 }
 
 impl InputKind {
     /// What becomes of a last line without a newline.
     pub fn tail(self) -> Tail {
-        if self == InputKind::Pipe { Tail::Reject } else { Tail::Accept }
+        if matches!(self, InputKind::Pipe | InputKind::Sockets) { Tail::Reject } else { Tail::Accept }
     }
 }
 
 /// Opens standard input without a buffer in between.
 pub fn open() -> io::Result<Input> {
+    let (file, kind) = open_file()?;
+    Ok(Input { reader: Box::new(file), kind })
+}
+
+/// The same as a file.
+pub fn open_file() -> io::Result<(File, InputKind)> {
     let stdin = io::stdin();
     let file = File::from(stdin.as_fd().try_clone_to_owned()?);
     let kind = if file.metadata()?.is_file() {
@@ -43,5 +51,5 @@ pub fn open() -> io::Result<Input> {
     } else {
         InputKind::Pipe
     };
-    Ok(Input { reader: Box::new(file), kind })
+    Ok((file, kind))
 }

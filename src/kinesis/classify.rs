@@ -131,7 +131,7 @@ fn foreign(head: &Head<'_>, body: &[u8]) -> String {
         511 => "network authentication required, log in to this network",
         300..=399 => "redirect, perhaps a captive portal or a proxy",
         _ if is_html(body) => "a web page, perhaps of a captive portal or a proxy",
-        _ => "no answer of Kinesis",
+        _ => "no answer of AWS",
     };
     let mut text = message::fit(&format!("{what} (status {}, {content_type})", head.status), MESSAGE_SIZE_MAX / 2);
     text.push_str(&beginning(body));

@@ -36,7 +36,7 @@ fn every_known_error_body_gets_its_class_code_and_message() {
         (400, None, JSON, r#"{"__type":"InvalidSignatureException","message":"Credential should be scoped to a valid region, not 'vpce'. "}"#, Misconfigured, "InvalidSignatureException", "Credential should be"),
         (400, None, JSON, r#"{"__type":"ValidationException","message":"1 validation error detected: Value at 'data' failed"}"#, Invalid, "ValidationException", "1 validation"),
         (500, None, JSON, r#"{"__type":"InternalFailure"}"#, Unavailable, "InternalFailure", ""),
-        (503, None, JSON, "", Unavailable, "http_503", "no answer of Kinesis (status 503"),
+        (503, None, JSON, "", Unavailable, "http_503", "no answer of AWS (status 503"),
         (400, None, JSON, r#"{"__type":"SomethingNewException","message":"x"}"#, Unknown, "SomethingNewException", "x"),
         (429, None, JSON, r#"{"__type":"SomethingNewException","message":"x"}"#, Throttled, "SomethingNewException", "x"),
         (400, None, JSON, r#"{"message":"first","__type":"ValidationException","code":"Other"}"#, Invalid, "ValidationException", "first"),
@@ -58,15 +58,15 @@ fn every_known_error_body_gets_its_class_code_and_message() {
         (500, None, HTML, "<!doctype html>\n<html lang=en>\n<title>500 Internal Server Error</title>", Unavailable, "http_500", "a web page, perhaps of a captive portal or a proxy (status 500, text/html): \"500 Internal"),
         // Things in between.
         (403, None, HTML, "<html><head><TITLE>Log in</TITLE></head><Code>AccessDenied</Code></html>", Unknown, "http_403", "a web page, perhaps of a captive portal or a proxy (status 403, text/html): \"Log in\""),
-        (401, None, "", "", Unknown, "http_401", "no answer of Kinesis (status 401"),
-        (403, None, "application/json", r#"{"code":403,"message":"Forbidden by policy"}"#, Unknown, "http_403", "no answer of Kinesis"),
+        (401, None, "", "", Unknown, "http_401", "no answer of AWS (status 401"),
+        (403, None, "application/json", r#"{"code":403,"message":"Forbidden by policy"}"#, Unknown, "http_403", "no answer of AWS"),
         (403, None, "application/json", r#"{"code":"FORBIDDEN","message":"policy"}"#, Unknown, "FORBIDDEN", "policy"),
         (407, None, HTML, "<html>Squid</html>", Unknown, "http_407", "proxy authentication required (status 407"),
         (302, None, HTML, "<html>Moved</html>", Unknown, "http_302", "redirect, perhaps a captive portal"),
-        (204, None, "", "", Unknown, "http_204", "no answer of Kinesis (status 204"),
+        (204, None, "", "", Unknown, "http_204", "no answer of AWS (status 204"),
         (200, Some("AccessDeniedException"), JSON, r#"{"__type":"AccessDeniedException"}"#, Unknown, "http_200", "no answer"),
         (511, None, HTML, "", Unavailable, "http_511", "network authentication required"),
-        (400, Some("not a code"), "text/plain", "nonsense", Unknown, "http_400", "no answer of Kinesis (status 400, text/plain): \"nonsense\""),
+        (400, Some("not a code"), "text/plain", "nonsense", Unknown, "http_400", "no answer of AWS (status 400, text/plain): \"nonsense\""),
     ];
     for (status, error_type, content_type, body, class, code, message) in table {
         let failure = failure(*status, *error_type, content_type, body.as_bytes());

@@ -5,15 +5,7 @@
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// Suffixes of the partitions whose regions do not begin like those of `aws`, longest prefix first. Source: botocore's `partitions.json`.
-const SUFFIXES: [(&str, &str); 6] = [
-    ("us-isob-", "sc2s.sgov.gov"),
-    ("us-isof-", "csp.hci.ic.gov"),
-    ("us-iso-", "c2s.ic.gov"),
-    ("eu-isoe-", "cloud.adc-e.uk"),
-    ("eusc-", "amazonaws.eu"),
-    ("cn-", "amazonaws.com.cn"),
-];
+use crate::aws::partition;
 
 /// Characters of a region.
 const REGION_MAX: usize = 64;
@@ -22,8 +14,7 @@ const URL_SIZE_MAX: usize = 1024;
 
 /// `https://kinesis.{region}.{suffix}/`.
 pub fn url_of_region(region: &str) -> String {
-    let suffix = SUFFIXES.iter().find(|(prefix, _)| region.starts_with(prefix)).map_or("amazonaws.com", |(_, suffix)| suffix);
-    format!("https://kinesis.{region}.{suffix}/")
+    partition::url_of("kinesis", region)
 }
 
 /// Whether `text` can stand in a signature's scope as a region: 1 to 64 of `[a-z0-9-]`. Enough where an `endpoint_url` is configured.

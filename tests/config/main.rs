@@ -7,6 +7,7 @@ mod formats;
 mod hostile;
 mod keys;
 mod precedence;
+mod profile;
 mod sample;
 mod telegraf;
 mod variables;

@@ -7,6 +7,7 @@ mod support;
 mod commands;
 mod links;
 mod options;
+mod policies;
 mod records;
 mod snippets;
 mod tests_named;
@@ -16,6 +17,9 @@ use std::path::{Path, PathBuf};
 /// The manual for whoever comes from Telegraf.
 pub(crate) const MANUAL: &str = include_str!("../../docs/migrating-from-telegraf.md");
 pub(crate) const README: &str = include_str!("../../README.md");
+/// For a board whose identity is a certificate of AWS IoT.
+pub(crate) const PI: &str = include_str!("../../docs/raspberry-pi.md");
+pub(crate) const GREENGRASS: &str = include_str!("../../docs/greengrass.md");
 
 pub(crate) fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))

@@ -3,50 +3,31 @@
 Usage: check_moto.py URL   (moto_server, started with INITIAL_NO_AUTH_ACTION_COUNT=99999)
 """
 
-import json
 import sys
-import urllib.request
 
 from common import (
     client, create_stream, expect_code, expect_same_lines, first_line, main, read_stream, run, telegraf_lines,
 )
+from moto_account import allow, enforce, make_role, make_user, trust
 
 URL = sys.argv[1]
 LINES = telegraf_lines(2_000)
-ALLOW = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["kinesis:*", "sts:*"], "Resource": "*"}]})
-TRUST = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}]})
-
-
-def enforce(on):
-    count = b"0" if on else b"99999"
-    request = urllib.request.Request(f"{URL}/moto-api/reset-auth", data=count, headers={"Content-Type": "text/plain"})
-    assert urllib.request.urlopen(request, timeout=10).status == 200
-
-
-def make_user(name, policy):
-    iam = client("iam", URL)
-    iam.create_user(UserName=name)
-    if policy:
-        iam.put_user_policy(UserName=name, PolicyName="policy", PolicyDocument=policy)
-    made = iam.create_access_key(UserName=name)["AccessKey"]
-    return {"key": made["AccessKeyId"], "secret": made["SecretAccessKey"]}
+ALLOW = allow("kinesis:*", "sts:*")
 
 
 def assume_role(user):
-    iam = client("iam", URL)
-    arn = iam.create_role(RoleName="writer", AssumeRolePolicyDocument=TRUST)["Role"]["Arn"]
-    iam.put_role_policy(RoleName="writer", PolicyName="policy", PolicyDocument=ALLOW)
+    arn = make_role(URL, "writer", ALLOW, trust())
     made = client("sts", URL, **user).assume_role(RoleArn=arn, RoleSessionName="device")["Credentials"]
     return {"key": made["AccessKeyId"], "secret": made["SecretAccessKey"], "token": made["SessionToken"]}
 
 
-GOOD = make_user("good", ALLOW)
-POWERLESS = make_user("powerless", None)
+GOOD = make_user(URL, "good", ALLOW)
+POWERLESS = make_user(URL, "powerless", None)
 SESSION = assume_role(GOOD)
 KINESIS = client("kinesis", URL, **GOOD)
 for stream in ("keys", "session", "lines"):
     create_stream(KINESIS, stream, shards=2)
-enforce(True)
+enforce(URL, True)
 
 
 def refused(code, **credentials):

@@ -21,11 +21,13 @@ pub mod http;
 pub mod limits;
 pub mod lines;
 pub mod log;
+pub mod metadata;
 pub mod process;
 pub mod raw_client;
 pub mod server;
 pub mod service;
 pub mod signature;
+pub mod sts;
 pub mod temp_dir;
 pub mod tls;
 

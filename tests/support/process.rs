@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use super::{ACCESS_KEY, SECRET_KEY, Server, TempDir};
 
-/// A program about to run. Its home is a directory of its own and its environment has nothing but `PATH`, `HOME` and what is given.
+/// A program about to run. Its home is a directory of its own and its environment has nothing but `PATH`, `HOME`, no EC2 metadata
+/// and what is given.
 pub struct Program {
     command: Command,
     stdin: Input,
@@ -51,7 +52,8 @@ impl Program {
     pub fn exactly(binary: impl AsRef<std::ffi::OsStr>) -> Program {
         let home = TempDir::new();
         let mut command = Command::new(binary);
-        command.env_clear().env("HOME", home.path()).current_dir(home.path());
+        // Nobody on the machine's network is asked for credentials, unless a test says so.
+        command.env_clear().env("HOME", home.path()).env("AWS_EC2_METADATA_DISABLED", "true").current_dir(home.path());
         if let Some(path) = std::env::var_os("PATH") {
             command.env("PATH", path);
         }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use aws_credential_types::Credentials;
 
+use super::sts::{self, Proof};
 use super::{Context, CredentialsError, Found};
 
 /// A role to assume.
@@ -17,6 +18,6 @@ pub(super) struct Role {
 }
 
 /// Asks STS, signing with `source`.
-pub(super) fn assume(_context: &mut Context<'_>, _source: &Credentials, _role: &Role) -> Result<Found, CredentialsError> {
-    Err(CredentialsError::broken("role_arn is not built yet"))
+pub(super) fn assume(context: &mut Context<'_>, source: &Credentials, role: &Role) -> Result<Found, CredentialsError> {
+    sts::ask(context, role, &Proof::Keys(source))
 }

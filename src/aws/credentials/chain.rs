@@ -7,7 +7,9 @@
 //! | `[credentials.iot]` | the AWS IoT credential provider; nothing else is looked at |
 //! | [`ORDER`] | explicit keys · a profile that was named · the environment's keys · its web identity · the default profile · container · EC2 |
 //!
-//! A source that is configured but broken ends the chain: going on would use keys that nobody meant.
+//! A source that is configured but broken ends the chain: going on would use keys that nobody meant. One that nobody answered is not asked again for an hour.
+
+use std::time::Duration;
 
 use aws_credential_types::Credentials;
 
@@ -18,9 +20,12 @@ use crate::config::CredentialsConfig;
 use crate::config::environment::Environment;
 use crate::log::Log;
 use crate::random::Random;
-use crate::time::Now;
+use crate::time::{Deadline, Now};
 
-#[derive(Clone, Copy, Debug)]
+/// How long a source that nobody answered is passed over without asking.
+const ABSENT_FOR: Duration = Duration::from_secs(3600);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Source {
     Explicit,
     NamedProfile,
@@ -97,6 +102,15 @@ pub struct Chain {
     random: Random,
     current: Option<Current>,
     passed_over: Vec<PassedOver>,
+    absent: Option<Absent>,
+    iot: iot::State,
+}
+
+/// A source that cost a call which nobody answered.
+struct Absent {
+    source: Source,
+    why: String,
+    until: Deadline,
 }
 
 /// What was found last.
@@ -108,7 +122,7 @@ struct Current {
 impl Chain {
     /// Looks nothing up yet.
     pub fn new(options: ChainOptions, random: Random) -> Chain {
-        Chain { options, random, current: None, passed_over: Vec::new() }
+        Chain { options, random, current: None, passed_over: Vec::new(), absent: None, iot: iot::State::default() }
     }
 
     /// The credentials that were found last, or found now. `now.wall` is the service's time, as far as it is known.
@@ -144,37 +158,47 @@ impl Chain {
     fn find(&mut self, now: Now) -> Result<Current, CredentialsError> {
         self.passed_over.clear();
         let ChainOptions { config, environment, region, http, log } = &self.options;
-        let mut context = Context { config, environment, region, http, log, random: &mut self.random, now };
-        let Some(arn) = &config.role_arn else { return base(&mut context, &mut self.passed_over) };
+        let mut context = Context { config, environment, region, http, log, random: &mut self.random, iot: &mut self.iot, now };
+        let Some(arn) = &config.role_arn else { return base(&mut context, &mut self.passed_over, &mut self.absent) };
         let role = Role { arn: arn.clone(), session_name: config.role_session_name.clone(), external_id: config.external_id.clone(), duration: None };
         if let Some(file) = &config.web_identity_token_file {
             let found = web_identity::exchange(&mut context, &role, file)?;
             return Ok(Current { source: "web identity", found });
         }
-        let source = base(&mut context, &mut self.passed_over)?;
+        let source = base(&mut context, &mut self.passed_over, &mut self.absent)?;
         let found = assume_role::assume(&mut context, &source.found.credentials, &role)?;
         Ok(Current { source: "assumed role", found })
     }
 }
 
 /// What holds without a role.
-fn base(context: &mut Context<'_>, passed_over: &mut Vec<PassedOver>) -> Result<Current, CredentialsError> {
+fn base(context: &mut Context<'_>, passed_over: &mut Vec<PassedOver>, absent: &mut Option<Absent>) -> Result<Current, CredentialsError> {
     if let Some(config) = &context.config.iot {
         return Ok(Current { source: "AWS IoT", found: iot::load(context, config)? });
     }
     for source in ORDER {
-        match source.load(context)? {
+        let why = match load_unless_absent(source, context, absent)? {
             Loaded::Found(found) => {
                 context.log.debug(format_args!("credentials: found by {}", source.name()));
                 return Ok(Current { source: source.name(), found });
             }
-            Loaded::PassedOver(why) => {
-                context.log.debug(format_args!("credentials: {} passed over: {why}", source.name()));
-                passed_over.push(PassedOver { name: source.name(), why });
-            }
-        }
+            Loaded::PassedOver(why) | Loaded::Absent(why) => why,
+        };
+        context.log.debug(format_args!("credentials: {} passed over: {why}", source.name()));
+        passed_over.push(PassedOver { name: source.name(), why });
     }
     Err(CredentialsError::not_found(passed_over))
+}
+
+fn load_unless_absent(source: Source, context: &mut Context<'_>, absent: &mut Option<Absent>) -> Result<Loaded, CredentialsError> {
+    if let Some(known) = absent.as_ref().filter(|known| known.source == source && !known.until.passed(context.now)) {
+        return Ok(Loaded::PassedOver(known.why.clone()));
+    }
+    let loaded = source.load(context)?;
+    if let Loaded::Absent(why) = &loaded {
+        *absent = Some(Absent { source, why: why.clone(), until: Deadline(context.now.mono + ABSENT_FOR) });
+    }
+    Ok(loaded)
 }
 
 impl std::fmt::Debug for Chain {

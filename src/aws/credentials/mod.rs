@@ -10,8 +10,11 @@ mod expiry;
 mod explicit;
 mod imds;
 mod iot;
+mod metadata;
+mod process;
 mod profile;
-mod shared_file;
+mod sts;
+mod trusted;
 mod web_identity;
 
 use std::fmt;
@@ -41,6 +44,8 @@ struct Context<'a> {
     http: &'a HttpOptions,
     log: &'a Log,
     random: &'a mut Random,
+    /// What the IoT provider remembers from call to call.
+    iot: &'a mut iot::State,
     /// `wall` is the service's time, as far as it is known.
     now: Now,
 }
@@ -57,6 +62,8 @@ enum Loaded {
     Found(Found),
     /// It is not configured, in words that complete "environment: …".
     PassedOver(String),
+    /// The same, but to learn it cost a call that nobody answered: not to be repeated soon.
+    Absent(String),
 }
 
 /// Credentials, and how long they may be used.
@@ -81,6 +88,8 @@ impl Found {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CredentialsError {
     text: String,
+    /// Instead of a text that is too long for a first line on stderr.
+    summary: Option<String>,
     code: String,
     class: Class,
     status: Option<u16>,
@@ -103,11 +112,16 @@ impl CredentialsError {
 
     fn not_found(passed_over: &[PassedOver]) -> CredentialsError {
         let steps: Vec<String> = passed_over.iter().map(|step| format!("{}: {}", step.name, step.why)).collect();
-        CredentialsError::of(Class::NoCredentials, NOT_FOUND, format!("no AWS credentials found ({})", steps.join("; ")))
+        let names: Vec<&str> = passed_over.iter().map(|step| step.name).collect();
+        // The last step is the one that may have asked somebody.
+        let last = passed_over.last().map_or("", |step| step.why.as_str());
+        let summary = format!("passed over (-vv says why): {} ({last})", names.join(", "));
+        let error = CredentialsError::of(Class::NoCredentials, NOT_FOUND, format!("no AWS credentials found ({})", steps.join("; ")));
+        CredentialsError { summary: Some(summary), ..error }
     }
 
     fn of(class: Class, code: &str, text: impl Into<String>) -> CredentialsError {
-        CredentialsError { text: text.into(), code: code.to_owned(), class, status: None, retry_after: None, date: None }
+        CredentialsError { text: text.into(), summary: None, code: code.to_owned(), class, status: None, retry_after: None, date: None }
     }
 
     /// `who` could not be asked.
@@ -120,7 +134,15 @@ impl CredentialsError {
         // Only a refusal is one that a person can mend; whatever else went wrong is tried again.
         let class = if failure.class.is_refusal() { failure.class } else { Class::CredentialsUnavailable };
         let text = format!("{who}: {}", failure.message);
-        CredentialsError { text, code: failure.code, class, status: failure.status, retry_after: failure.retry_after, date: failure.date }
+        CredentialsError {
+            text,
+            summary: None,
+            code: failure.code,
+            class,
+            status: failure.status,
+            retry_after: failure.retry_after,
+            date: failure.date,
+        }
     }
 
     /// Whether every provider was passed over, as opposed to one that is broken.
@@ -130,7 +152,7 @@ impl CredentialsError {
 
     /// What it means for a request that was to be signed.
     pub fn to_failure(&self) -> Failure {
-        let message = message::fit(&self.text, MESSAGE_SIZE_MAX);
+        let message = message::fit(self.summary.as_ref().unwrap_or(&self.text), MESSAGE_SIZE_MAX);
         Failure { class: self.class, status: self.status, code: self.code.clone(), message, retry_after: self.retry_after, date: self.date }
     }
 }

@@ -1,34 +1,27 @@
-//! Static keys of a profile in the shared files `~/.aws/credentials` and `~/.aws/config`; what both say of one profile is merged, the credentials file wins.
+//! A profile of the shared files: reads them, follows the plan that `shared_config` makes of the profile, and asks the providers that it names.
 //!
-//! A profile that needs more than reading (a role, single sign-on, a process) is an error that says so, never passed over: its keys, if any, are not its identity.
+//! What both files say of one profile is merged, the credentials file wins. A profile that cannot be followed is an error, never passed over: going on would use
+//! keys that nobody meant.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::shared_file::{Kind, Profile, read_profile};
-use super::{Context, CredentialsError, Found, Loaded, StaticKeys};
+use zeroize::Zeroizing;
+
+use super::assume_role::{self, Role};
+use super::{Context, CredentialsError, Found, Loaded, StaticKeys, container, environment, imds, process, web_identity};
 use crate::aws::message;
+use crate::aws::shared_config::{self, Base, FileKind, Origin, Plan, PlanError, RoleStep, Service, SharedConfig};
+use crate::config::environment::expand_path;
 use crate::limits::FILE_SIZE_MAX;
 
-/// Properties that give credentials in ways that are not built yet, of which the first is also an identity of its own beside static keys.
-const LATER: [&str; 9] = [
-    "role_arn",
-    "web_identity_token_file",
-    "credential_process",
-    "sso_session",
-    "sso_start_url",
-    "sso_account_id",
-    "source_profile",
-    "credential_source",
-    "login_session",
-];
 /// Bytes of a profile's name in an error.
 const NAME_SHOWN_MAX: usize = 100;
 
 /// The profile that a flag or the configuration names.
 pub(super) fn load_named(context: &mut Context<'_>) -> Result<Loaded, CredentialsError> {
-    match &context.config.profile {
+    match context.config.profile.clone() {
         Some(name) if !name.trim().is_empty() => load(context, name.trim(), Some("profile")),
         _ => Ok(Loaded::PassedOver("profile is not set".into())),
     }
@@ -37,105 +30,102 @@ pub(super) fn load_named(context: &mut Context<'_>) -> Result<Loaded, Credential
 /// The profile that `AWS_PROFILE` names, or `default`.
 pub(super) fn load_default(context: &mut Context<'_>) -> Result<Loaded, CredentialsError> {
     match context.environment.get("AWS_PROFILE") {
-        Some(name) if !name.trim().is_empty() => load(context, name.trim(), Some("AWS_PROFILE")),
-        _ => load(context, "default", None),
+        Some(name) => load(context, name.trim(), Some("AWS_PROFILE")),
+        None => load(context, "default", None),
     }
+}
+
+/// The address of STS, when a variable or the profile says one, and who says it. A shared file that cannot be read says nothing: what needs it will tell.
+pub(super) fn sts_endpoint(context: &Context<'_>) -> Option<(String, Origin)> {
+    let mut shared = SharedConfig::default();
+    for file in shared_config::locate(context.config.shared_credential_file.as_deref(), context.environment) {
+        drop(file.path.map(|path| add(&mut shared, file.kind, &path)));
+    }
+    let profile = shared_config::profile_name(context.config.profile.as_deref(), context.environment);
+    shared_config::endpoint_url(Service::Sts, context.environment, &shared, &profile)
 }
 
 /// `named_by`: what asked for just this one, so that its absence is an error.
-fn load(context: &Context<'_>, name: &str, named_by: Option<&str>) -> Result<Loaded, CredentialsError> {
-    let shown = message::fit(name, NAME_SHOWN_MAX);
-    let (mut profile, mut searched) = (None::<Profile>, Vec::new());
-    for file in locate(context) {
-        let path = match &file.path {
-            Ok(path) => path,
-            Err(why) => {
-                searched.push(format!("no {} ({why})", file.what));
-                continue;
-            }
-        };
-        let Some(text) = read(path)? else {
-            searched.push(format!("{} does not exist", path.display()));
-            continue;
-        };
-        let found = read_profile(&text, file.kind, name)
-            .map_err(|error| CredentialsError::broken(format!("{}:{}: {}", path.display(), error.line, error.what)))?;
-        if found.is_none() {
-            searched.push(format!("not in {}", path.display()));
+fn load(context: &mut Context<'_>, name: &str, named_by: Option<&str>) -> Result<Loaded, CredentialsError> {
+    let (mut shared, mut searched) = (SharedConfig::default(), Vec::new());
+    for file in shared_config::locate(context.config.shared_credential_file.as_deref(), context.environment) {
+        searched.push(match &file.path {
+            Ok(path) if add(&mut shared, file.kind, path)? => format!("not in {}", path.display()),
+            Ok(path) => format!("{} does not exist", path.display()),
+            Err(why) => format!("no {} ({why})", file.what),
+        });
+    }
+    let (searched, shown) = (searched.join(", "), message::fit(name, NAME_SHOWN_MAX));
+    match (shared_config::plan(&shared, name), named_by) {
+        (Ok(plan), _) => follow(context, &shared, plan).map(Loaded::Found),
+        (Err(PlanError::NotFound), None) => Ok(Loaded::PassedOver(format!("not found: {searched}"))),
+        (Err(PlanError::NotFound), Some(by)) => Err(CredentialsError::broken(format!("profile '{shown}' (named by {by}) not found: {searched}"))),
+        (Err(PlanError::NothingSaid), None) => Ok(Loaded::PassedOver(PlanError::NothingSaid.to_string())),
+        (Err(PlanError::NothingSaid), Some(_)) => Err(CredentialsError::broken(format!("profile '{shown}' {}", PlanError::NothingSaid))),
+        (Err(PlanError::Wrong(text)), _) => Err(CredentialsError::broken(text)),
+    }
+}
+
+/// From the source through the roles; what is found expires as the last of them says.
+fn follow(context: &mut Context<'_>, shared: &SharedConfig, plan: Plan<'_>) -> Result<Found, CredentialsError> {
+    let named = |loaded: Loaded, source: &str| match loaded {
+        Loaded::Found(found) => Ok(found),
+        Loaded::PassedOver(why) => Err(CredentialsError::broken(format!("credential_source = {source}: {why}"))),
+        // A person has named it: it is asked again.
+        Loaded::Absent(why) => Err(CredentialsError::unavailable("no_answer", format!("credential_source = {source}: {why}"))),
+    };
+    let mut found = match plan.base {
+        Base::Keys { profile, id, secret, token } => {
+            let place = format!("profile '{}'", message::fit(&profile, NAME_SHOWN_MAX));
+            let text = |text: &str| Some(text.to_owned());
+            let names = ("aws_access_key_id", "aws_secret_access_key");
+            let keys = StaticKeys { place: &place, names, id: text(id), secret: text(secret), token: token.and_then(text) };
+            Found::keys(keys.complete("profile")?.ok_or_else(|| CredentialsError::broken(format!("{place} {}", PlanError::NothingSaid)))?)
         }
-        for (key, value) in found.into_iter().flatten() {
-            // The credentials file comes first and wins.
-            profile.get_or_insert_default().entry(key).or_insert(value);
+        Base::Environment => named(environment::load(context)?, "Environment")?,
+        Base::Ec2InstanceMetadata => named(imds::load(context)?, "Ec2InstanceMetadata")?,
+        Base::EcsContainer => named(container::load(context)?, "EcsContainer")?,
+        Base::WebIdentity { role, token_file } => {
+            let token_file = expand_path(token_file, context.environment);
+            web_identity::exchange(context, &to_assume(role), &token_file)?
         }
+        Base::Process { profile, command } => process::load(context, shared, &message::fit(&profile, NAME_SHOWN_MAX), command)?,
+    };
+    for role in plan.roles {
+        context.log.debug(format_args!("credentials: assuming the role of profile '{}'", message::fit(&role.profile, NAME_SHOWN_MAX)));
+        found = assume_role::assume(context, &found.credentials, &to_assume(role))?;
     }
-    let searched = searched.join(", ");
-    match (profile, named_by) {
-        (Some(profile), _) => keys_of(profile, &shown, named_by),
-        (None, Some(named_by)) => Err(CredentialsError::broken(format!("profile '{shown}' (named by {named_by}) not found: {searched}"))),
-        (None, None) => Ok(Loaded::PassedOver(format!("not found: {searched}"))),
-    }
+    Ok(found)
 }
 
-fn keys_of(mut profile: Profile, shown: &str, named_by: Option<&str>) -> Result<Loaded, CredentialsError> {
-    profile.retain(|_, value| !value.is_empty());
-    let later = |key: &str| {
-        let words = "comes with a later version; name a profile with aws_access_key_id and aws_secret_access_key";
-        CredentialsError::broken(format!("profile '{shown}': {key} {words}"))
-    };
-    // A role beside static keys would be assumed with them: signing with the keys themselves would be somebody else.
-    if profile.contains_key("role_arn") {
-        return Err(later("role_arn"));
-    }
-    let place = format!("profile '{shown}'");
-    let unsupported = LATER.iter().find(|key| profile.contains_key(**key));
-    let keys = StaticKeys {
-        place: &place,
-        names: ("aws_access_key_id", "aws_secret_access_key"),
-        id: profile.remove("aws_access_key_id"),
-        secret: profile.remove("aws_secret_access_key"),
-        token: profile.remove("aws_session_token").or_else(|| profile.remove("aws_security_token")),
-    };
-    match (keys.complete("profile")?, unsupported, named_by) {
-        (Some(credentials), _, _) => Ok(Loaded::Found(Found::keys(credentials))),
-        (None, Some(key), _) => Err(later(key)),
-        (None, None, Some(_)) => Err(CredentialsError::broken(format!("{place} has neither aws_access_key_id nor aws_secret_access_key"))),
-        (None, None, None) => Ok(Loaded::PassedOver("has neither aws_access_key_id nor aws_secret_access_key".into())),
-    }
+fn to_assume(step: RoleStep) -> Role {
+    Role { arn: step.arn, session_name: step.session_name, external_id: step.external_id, duration: step.duration }
 }
 
-/// One of the two files, or why there is no path to it.
-struct SharedFile {
-    what: &'static str,
-    kind: Kind,
-    path: Result<PathBuf, &'static str>,
-}
-
-fn locate(context: &Context<'_>) -> [SharedFile; 2] {
-    let get = |name: &str| context.environment.get(name).filter(|value| !value.trim().is_empty());
-    let home = get("HOME").map(PathBuf::from);
-    let at_home = |name: &str| home.as_ref().map(|home| home.join(".aws").join(name)).ok_or("HOME is not set");
-    let expanded = |path: String| match (path.strip_prefix("~/"), &home) {
-        (Some(rest), Some(home)) => home.join(rest),
-        _ => PathBuf::from(path),
-    };
-    let credentials = context.config.shared_credential_file.clone().or_else(|| get("AWS_SHARED_CREDENTIALS_FILE").map(expanded));
-    let config = get("AWS_CONFIG_FILE").map(expanded);
-    [
-        SharedFile { what: "credentials file", kind: Kind::Credentials, path: credentials.map_or_else(|| at_home("credentials"), Ok) },
-        SharedFile { what: "config file", kind: Kind::Config, path: config.map_or_else(|| at_home("config"), Ok) },
-    ]
+/// Takes in a file; false when there is none.
+fn add(shared: &mut SharedConfig, kind: FileKind, path: &Path) -> Result<bool, CredentialsError> {
+    let Some(text) = read(path)? else { return Ok(false) };
+    shared.add(kind, path, &text).map_err(|error| CredentialsError::broken(error.to_string()))?;
+    Ok(true)
 }
 
 /// The text of a file that exists.
-fn read(path: &Path) -> Result<Option<String>, CredentialsError> {
+fn read(path: &Path) -> Result<Option<Zeroizing<String>>, CredentialsError> {
     let wrong = |what: &str| CredentialsError::broken(format!("{}: {what}", path.display()));
-    let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(FILE_SIZE_MAX + 1).read_to_end(&mut bytes));
+    let mut bytes = Zeroizing::new(Vec::new());
+    let read = File::open(path).and_then(|file| {
+        // All at once, so that no part of a secret stays where a buffer was before it grew.
+        bytes.reserve_exact(usize::try_from(file.metadata()?.len().min(FILE_SIZE_MAX)).unwrap_or_default() + 1);
+        file.take(FILE_SIZE_MAX + 1).read_to_end(&mut bytes)
+    });
     match read {
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
         Err(error) => return Err(wrong(&format!("cannot read this file: {error}"))),
         Ok(size) if size as u64 > FILE_SIZE_MAX => return Err(wrong(&format!("more than {FILE_SIZE_MAX} bytes"))),
         Ok(_) => {}
     }
-    String::from_utf8(bytes).map(Some).map_err(|_| wrong("not UTF-8"))
+    match std::str::from_utf8(&bytes) {
+        Ok(text) => Ok(Some(Zeroizing::new(text.to_owned()))),
+        Err(_) => Err(wrong("not UTF-8")),
+    }
 }

@@ -1,16 +1,56 @@
 //! `AssumeRoleWithWebIdentity`: credentials by an OpenID Connect token, which is read anew each time.
 
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::Path;
 
+use zeroize::Zeroizing;
+
 use super::assume_role::Role;
+use super::sts::{self, Proof};
 use super::{Context, CredentialsError, Found, Loaded};
+use crate::config::environment::expand_path;
+
+/// Bytes of a token. Source: STS API reference.
+const TOKEN_SIZE_MAX: usize = 20_000;
+/// Bytes of its file: blanks around it are no part of it.
+const FILE_SIZE_MAX: usize = TOKEN_SIZE_MAX + 1024;
 
 /// `AWS_ROLE_ARN` and `AWS_WEB_IDENTITY_TOKEN_FILE`.
-pub(super) fn load_environment(_context: &mut Context<'_>) -> Result<Loaded, CredentialsError> {
-    Ok(Loaded::PassedOver("AWS_WEB_IDENTITY_TOKEN_FILE is not set".into()))
+pub(super) fn load_environment(context: &mut Context<'_>) -> Result<Loaded, CredentialsError> {
+    let get = |name| context.environment.get(name).map(|value| value.trim().to_owned());
+    let Some(file) = get("AWS_WEB_IDENTITY_TOKEN_FILE") else { return Ok(Loaded::PassedOver("AWS_WEB_IDENTITY_TOKEN_FILE is not set".into())) };
+    let missing = "environment: AWS_WEB_IDENTITY_TOKEN_FILE is set but AWS_ROLE_ARN is missing";
+    let arn = get("AWS_ROLE_ARN").ok_or_else(|| CredentialsError::broken(missing))?;
+    let role = Role { arn, session_name: get("AWS_ROLE_SESSION_NAME"), external_id: None, duration: None };
+    exchange(context, &role, Path::new(&file)).map(Loaded::Found)
 }
 
 /// Asks STS, unsigned.
-pub(super) fn exchange(_context: &mut Context<'_>, _role: &Role, _token_file: &Path) -> Result<Found, CredentialsError> {
-    Err(CredentialsError::broken("web_identity_token_file is not built yet"))
+pub(super) fn exchange(context: &mut Context<'_>, role: &Role, token_file: &Path) -> Result<Found, CredentialsError> {
+    let path = expand_path(token_file, context.environment);
+    let wrong = |what: String| CredentialsError::broken(format!("web identity token file {}: {what}", path.display()));
+    let bytes = read(&path).map_err(wrong)?;
+    let token = std::str::from_utf8(&bytes).unwrap_or_default().trim();
+    let what = match token.len() {
+        _ if bytes.len() > FILE_SIZE_MAX || token.len() > TOKEN_SIZE_MAX => format!("more than {TOKEN_SIZE_MAX} bytes, which no token has"),
+        _ if bytes.trim_ascii().is_empty() => "is empty, must hold the token that an identity provider issued".into(),
+        _ if !bytes.trim_ascii().iter().all(u8::is_ascii_graphic) => "has a space, a control character or a letter beyond ASCII in it".into(),
+        _ => return sts::ask(context, role, &Proof::Token(token, &path)),
+    };
+    Err(wrong(what))
+}
+
+/// What the file holds, up to one byte more than it may.
+fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
+    // Opening a pipe would wait for whoever writes into it.
+    let metadata = fs::metadata(path).map_err(|error| format!("cannot be read: {error}; it must be there before kinegraf asks for the role"))?;
+    if !metadata.is_file() {
+        return Err("not a regular file".into());
+    }
+    // Reserved, so that it does not move and leave a copy.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(FILE_SIZE_MAX + 64));
+    let read = File::open(path).and_then(|file| file.take(FILE_SIZE_MAX as u64 + 1).read_to_end(&mut bytes));
+    read.map_err(|error| format!("cannot be read: {error}; the user that runs kinegraf must be allowed to"))?;
+    Ok(bytes)
 }

@@ -14,15 +14,19 @@ pub fn parse_http_date(text: &str) -> Option<Duration> {
     }
     let month = 1 + MONTHS.iter().position(|month| *month == &text[8..11])? as u64;
     let (day, year) = (number(&text[5..7])?, number(&text[12..16])?);
-    let (hour, minute, second) = (number(&text[17..19])?, number(&text[20..22])?, number(&text[23..25])?);
+    since_epoch([year, month, day, number(&text[17..19])?, number(&text[20..22])?, number(&text[23..25])?])
+}
+
+/// Time since the Unix epoch of year, month, day, hour, minute, second (UTC).
+pub(super) fn since_epoch([year, month, day, hour, minute, second]: [u64; 6]) -> Option<Duration> {
     // 60 is a leap second.
-    if year < 1970 || !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 60 {
+    if year < 1970 || !(1..=12).contains(&month) || !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 60 {
         return None;
     }
     Some(Duration::from_secs(days_since_epoch(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second))
 }
 
-fn number(digits: &[u8]) -> Option<u64> {
+pub(super) fn number(digits: &[u8]) -> Option<u64> {
     digits.iter().try_fold(0, |value, digit| digit.is_ascii_digit().then(|| value * 10 + u64::from(digit - b'0')))
 }
 

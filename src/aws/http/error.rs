@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
+use rustls::AlertDescription;
+
 use crate::aws::message;
 use crate::kinesis::outcome::{Class, Failure};
 use crate::limits::MESSAGE_SIZE_MAX;
@@ -40,6 +42,8 @@ pub enum TlsProblem {
     Expired,
     /// It is somebody else's.
     WrongName,
+    /// The server refuses ours, or asks for one that we do not have. In TLS 1.3 it says so after the request has left; it did not read it.
+    ClientRefused,
     /// Anything else.
     Other,
 }
@@ -82,6 +86,10 @@ impl HttpError {
                 Ok(unconnected) => HttpError::new(unconnected.kind, unconnected.code, &unconnected.text),
                 Err(other) => HttpError::new(Broken, "connection_failed", &other.to_string()),
             },
+            ureq::Error::Io(error) if let Some((code, alert)) = alert_about_us(&error) => {
+                let text = format!("the server refuses the client's certificate: {alert}");
+                HttpError::new(HttpErrorKind::Tls(TlsProblem::ClientRefused), code, &text)
+            }
             ureq::Error::Io(error) => HttpError::new(Broken, broken_code(&error), &format!("the connection broke: {error}")),
             ureq::Error::Timeout(phase) => HttpError::new(TimedOut, "timed_out", &format!("no progress in time ({})", timeout_words(phase))),
             ureq::Error::Protocol(error) => HttpError::new(Garbage, "not_http", &format!("the answer is not HTTP/1.1: {error}")),
@@ -152,6 +160,27 @@ impl fmt::Display for Unconnected {
 }
 
 impl Error for Unconnected {}
+
+/// The code of an alert with which a server refuses the client's certificate.
+pub(super) fn client_refused(error: &rustls::Error) -> Option<&'static str> {
+    let rustls::Error::AlertReceived(alert) = error else { return None };
+    match alert {
+        AlertDescription::CertificateExpired => Some("client_certificate_expired"),
+        AlertDescription::CertificateRevoked => Some("client_certificate_revoked"),
+        AlertDescription::CertificateRequired | AlertDescription::NoCertificate => Some("client_certificate_required"),
+        AlertDescription::UnknownCA => Some("client_certificate_unknown_ca"),
+        AlertDescription::BadCertificate => Some("client_certificate_bad"),
+        AlertDescription::UnsupportedCertificate => Some("client_certificate_unsupported"),
+        AlertDescription::CertificateUnknown => Some("client_certificate_unknown"),
+        AlertDescription::AccessDenied => Some("client_certificate_denied"),
+        _ => None,
+    }
+}
+
+fn alert_about_us(error: &io::Error) -> Option<(&'static str, String)> {
+    let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
+    Some((client_refused(error)?, error.to_string()))
+}
 
 fn connect_code(error: &io::Error) -> &'static str {
     match error.kind() {

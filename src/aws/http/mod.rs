@@ -5,6 +5,7 @@
 //! bounded: the answer's head and body before and after decoding, and the time without progress; there is no limit on the whole of a request's sending.
 
 mod agent;
+mod client_certificate;
 mod counts;
 mod date;
 mod decode;
@@ -13,6 +14,7 @@ mod resolver;
 mod roots;
 mod tls;
 mod wire;
+mod x509;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -23,6 +25,7 @@ use std::time::Duration;
 use ureq::http::{HeaderMap, Uri};
 use ureq::{Agent, Proxy};
 
+pub use client_certificate::{ClientCertificate, ClientCertificateError};
 pub use counts::HttpCounts;
 pub use date::parse_http_date;
 pub use error::{HttpError, HttpErrorKind, TlsProblem};
@@ -46,6 +49,10 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(15 * 60);
 pub struct HttpOptions {
     /// Trusted beside the built-in roots.
     pub ca_files: Vec<CaFile>,
+    /// Trusted instead of the built-in roots and `ca_files`.
+    pub only_roots: Option<CaFile>,
+    /// Shown to a server that asks for one. Only for the one service that it is meant for.
+    pub client_certificate: Option<ClientCertificate>,
     /// Tells how old a looked-up address is.
     pub clock: Clock,
     /// Tells TLS the time; keep a clone to correct it.
@@ -62,6 +69,8 @@ pub struct HttpOptions {
     pub idle_max: Duration,
     /// Bytes of an answer, before and after decoding. Default `REPLY_SIZE_MAX`.
     pub reply_size_max: usize,
+    /// Which addresses may be connected to: a name that has another one too is refused (`address_not_allowed`). Default any.
+    pub allowed: Option<fn(IpAddr) -> bool>,
 }
 
 /// Where a proxy comes from.
@@ -80,6 +89,8 @@ impl HttpOptions {
     pub fn new(clock: Clock) -> HttpOptions {
         HttpOptions {
             ca_files: Vec::new(),
+            only_roots: None,
+            client_certificate: None,
             clock,
             tls_clock: Arc::new(TlsClock::new(clock)),
             proxy: ProxyOption::Environment,
@@ -88,6 +99,7 @@ impl HttpOptions {
             answer_timeout: Duration::from_secs(240),
             idle_max: Duration::from_secs(55),
             reply_size_max: REPLY_SIZE_MAX,
+            allowed: None,
         }
     }
 }
@@ -174,8 +186,9 @@ impl fmt::Debug for Http {
 impl Http {
     /// Reads the CA files and the proxy's variables; opens no connection.
     pub fn new(options: &HttpOptions) -> Result<Http, HttpSetupError> {
-        let roots = roots::load(&options.ca_files)?;
-        let tls = tls::config(roots, options.tls_clock.clone()).map_err(|error| HttpSetupError(format!("cannot set up TLS: {error}")))?;
+        let roots = roots::load(&options.ca_files, options.only_roots.as_ref())?;
+        let tls = tls::config(roots, options.client_certificate.as_ref(), options.tls_clock.clone())
+            .map_err(|error| HttpSetupError(format!("cannot set up TLS: {error}")))?;
         let proxy = match &options.proxy {
             ProxyOption::Environment => Proxy::try_from_env(),
             ProxyOption::Never => None,
@@ -183,7 +196,7 @@ impl Http {
             ProxyOption::Url(url) => Some(Proxy::new(url).map_err(|_| HttpSetupError("not a proxy's URL, http://host:port is expected".into()))?),
         };
         let (tls, counts) = (Arc::new(tls), Arc::new(Counts::default()));
-        let names = Arc::new(Names::new(options.clock, counts.clone()));
+        let names = Arc::new(Names::new(options.clock, counts.clone(), options.allowed));
         let agent = |proxy| agent::build(options, proxy, &tls, &names, &counts);
         let direct = agent(None);
         let proxied = proxy.map(|proxy| (agent(Some(proxy.clone())), proxy));

@@ -34,6 +34,7 @@ pub(super) struct Names {
     clock: Clock,
     counts: Arc<Counts>,
     lookup: Box<Lookup>,
+    allowed: Option<fn(IpAddr) -> bool>,
     // Held during a lookup: two never run at once.
     known: Mutex<Vec<Known>>,
 }
@@ -49,16 +50,28 @@ struct Known {
 }
 
 impl Names {
-    pub(super) fn new(clock: Clock, counts: Arc<Counts>) -> Names {
-        Names::with_lookup(clock, counts, Box::new(|host, port| Ok((host, port).to_socket_addrs()?.take(ADDRESSES_MAX).collect())))
+    pub(super) fn new(clock: Clock, counts: Arc<Counts>, allowed: Option<fn(IpAddr) -> bool>) -> Names {
+        let lookup = |host: &str, port| Ok((host, port).to_socket_addrs()?.take(ADDRESSES_MAX).collect());
+        Names { allowed, ..Names::with_lookup(clock, counts, Box::new(lookup)) }
     }
 
     pub(super) fn with_lookup(clock: Clock, counts: Arc<Counts>, lookup: Box<Lookup>) -> Names {
-        Names { clock, counts, lookup, known: Mutex::new(Vec::new()) }
+        Names { clock, counts, lookup, allowed: None, known: Mutex::new(Vec::new()) }
     }
 
-    /// At least one address of the URI's host.
+    /// At least one address of the URI's host, and none that is not allowed: what is connected to is what was looked at.
     pub(super) fn addresses(&self, uri: &Uri) -> Result<Vec<SocketAddr>, Unconnected> {
+        let addresses = self.look_up(uri)?;
+        match addresses.iter().find(|address| self.allowed.is_some_and(|allowed| !allowed(address.ip().to_canonical()))) {
+            None => Ok(addresses),
+            Some(other) => {
+                let text = format!("{} is {}, which may not be connected to", uri.host().unwrap_or_default(), other.ip());
+                Err(Unconnected::new(HttpErrorKind::Unsendable, "address_not_allowed", &text))
+            }
+        }
+    }
+
+    fn look_up(&self, uri: &Uri) -> Result<Vec<SocketAddr>, Unconnected> {
         let (host, port) = host_and_port(uri).ok_or_else(|| Unconnected::new(HttpErrorKind::Unsendable, "invalid_url", "the URL has no host"))?;
         if let Ok(address) = host.parse::<IpAddr>() {
             return Ok(vec![SocketAddr::new(address, port)]);
@@ -188,6 +201,23 @@ mod tests {
         names.forget_all();
         assert_eq!(names.addresses(&uri).unwrap(), [address]);
         assert_eq!(names.counts.read().lookups, 3);
+    }
+
+    #[test]
+    fn a_name_with_one_address_that_is_not_allowed_is_refused() {
+        let lookup = |host: &str, port| {
+            let mut addresses = vec![SocketAddr::from(([127, 0, 0, 7], port))];
+            addresses.extend((host == "both.test").then(|| SocketAddr::from(([192, 0, 2, 7], port))));
+            Ok(addresses)
+        };
+        let names = Names::with_lookup(Clock::new(), Arc::new(Counts::default()), Box::new(lookup));
+        let names = Names { allowed: Some(|address| address.is_loopback()), ..names };
+        for allowed in ["http://loopback.test/", "http://127.0.0.1/", "http://[::1]:80/", "http://[::ffff:127.0.0.1]/"] {
+            assert!(names.addresses(&allowed.parse().unwrap()).is_ok(), "{allowed}");
+        }
+        for refused in ["http://both.test/", "http://192.0.2.7/", "http://[::ffff:192.0.2.7]/"] {
+            assert_eq!(names.addresses(&refused.parse().unwrap()).unwrap_err().code, "address_not_allowed", "{refused}");
+        }
     }
 
     #[test]

@@ -24,9 +24,13 @@ impl fmt::Display for HttpSetupError {
 
 impl std::error::Error for HttpSetupError {}
 
-/// The built-in roots and those of `files`.
-pub(super) fn load(files: &[CaFile]) -> Result<RootCertStore, HttpSetupError> {
-    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+/// Those of `only`; without it the built-in roots and those of `files`.
+pub(super) fn load(files: &[CaFile], only: Option<&CaFile>) -> Result<RootCertStore, HttpSetupError> {
+    let (built_in, files) = match only {
+        Some(file) => (Vec::new(), std::slice::from_ref(file)),
+        None => (webpki_roots::TLS_SERVER_ROOTS.to_vec(), files),
+    };
+    let mut roots = RootCertStore { roots: built_in };
     for file in files {
         let wrong = |what: &str| HttpSetupError(format!("{} ({}): {what}", file.path.display(), file.named_by));
         let text = read(&file.path).map_err(|error| wrong(&format!("cannot read this CA file: {error}")))?;

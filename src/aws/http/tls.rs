@@ -10,8 +10,9 @@ use rustls::time_provider::TimeProvider;
 use rustls::{CertificateError, ClientConfig, ClientConnection, RootCertStore, Stream};
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport, TransportAdapter};
 
+use super::client_certificate::ClientCertificate;
 use super::counts::{Counts, add};
-use super::error::{HttpErrorKind, TlsProblem, Unconnected};
+use super::error::{HttpErrorKind, TlsProblem, Unconnected, client_refused};
 use super::wire::has_room;
 use crate::time::TlsClock;
 
@@ -32,11 +33,15 @@ impl TimeProvider for Time {
     }
 }
 
-/// The client's side of every handshake.
-pub(super) fn config(roots: RootCertStore, clock: Arc<TlsClock>) -> Result<ClientConfig, rustls::Error> {
+/// The client's side of every handshake; `certificate` is for servers that ask for one.
+pub(super) fn config(roots: RootCertStore, certificate: Option<&ClientCertificate>, clock: Arc<TlsClock>) -> Result<ClientConfig, rustls::Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_details(provider, Arc::new(Time(clock))).with_safe_default_protocol_versions()?;
-    let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+    let builder = builder.with_root_certificates(roots);
+    let mut config = match certificate {
+        Some(certificate) => builder.with_client_cert_resolver(certificate.resolver()),
+        None => builder.with_no_client_auth(),
+    };
     config.resumption = Resumption::in_memory_sessions(SESSIONS);
     Ok(config)
 }
@@ -161,6 +166,7 @@ fn told_apart(host: &str, error: io::Error) -> ureq::Error {
             " (the server shows a CA's certificate as its own, as `openssl req -x509` makes it: make it with basicConstraints=CA:FALSE, or let the CA sign another)",
         ),
         InvalidCertificate(_) => (TlsProblem::Other, "certificate_invalid", ""),
+        tls if let Some(code) = client_refused(tls) => (TlsProblem::ClientRefused, code, ""),
         _ => (TlsProblem::Other, "tls_failed", ""),
     };
     Unconnected::new(HttpErrorKind::Tls(problem), code, &format!("no TLS with {host}: {tls}{hint}")).into_ureq()
