@@ -3,6 +3,9 @@
 # A target is called as its binary is: aarch64, armv6, x86_64. The others are built only when somebody names them.
 # shellcheck shell=bash disable=SC2034
 
+# Where the toolchain lies that packaging/cross/toolchain lays out. Not in target: it is kept when that is removed, and other clones use it too.
+TOOLCHAIN=$(realpath -m "${KINEGRAF_TOOLCHAIN:-${XDG_CACHE_HOME:-${HOME:-/var/tmp}/.cache}/kinegraf/toolchain}")
+
 TARGETS=(aarch64 armv6 x86_64)
 TARGETS_TRIED=(armv7 riscv64)
 
