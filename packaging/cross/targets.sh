@@ -13,8 +13,9 @@ TARGETS_TRIED=(armv7 riscv64)
 #   TRIPLE    what rustc calls it              GNU      the prefix of Debian's tools        GCC      the Debian package of its C compiler
 #   CFLAGS    the processor, for C             ASFLAGS  the processor, for the assembler    QEMU     the oldest processor that it claims, emulated
 #   DEB       Debian's name of the architecture, empty where another binary has it
+#   OPT       opt-level of a release: docs/building.md says what it costs and saves
 set_target() {
-    CFLAGS= ASFLAGS= DEB=
+    CFLAGS= ASFLAGS= DEB= OPT=s
     case $1 in
     aarch64)
         TRIPLE=aarch64-unknown-linux-musl GNU=aarch64-linux-gnu GCC=gcc-aarch64-linux-gnu DEB=arm64
@@ -22,7 +23,7 @@ set_target() {
         ;;
     armv6)
         # VFPv2 and no Thumb-2: the first Raspberry Pi and the Zero. Raspberry Pi OS calls this armhf, so this binary serves every 32-bit Pi.
-        TRIPLE=arm-unknown-linux-musleabihf GNU=arm-linux-gnueabihf GCC=gcc-arm-linux-gnueabihf DEB=armhf
+        TRIPLE=arm-unknown-linux-musleabihf GNU=arm-linux-gnueabihf GCC=gcc-arm-linux-gnueabihf DEB=armhf OPT=z
         CFLAGS="-march=armv6+fp -mfloat-abi=hard -marm" ASFLAGS="-march=armv6 -mfpu=vfp -mfloat-abi=hard"
         QEMU="qemu-arm-static -cpu arm1176"
         ;;
