@@ -107,7 +107,15 @@ fn ours(sample: &[u8], repeats: usize, pack: Pack) -> Duration {
     let sender = Sender::new(&config, destination, Environment::from_pairs(&keys), clock, log.clone()).expect("no CA file is named");
     let reader = Again { bytes: sample.to_vec(), at: 0, repeats };
     let input = Input { reader: Box::new(reader), kind: InputKind::RegularFile };
-    let run = Run { clock, log, signals: Signals::none().expect("a socket pair"), status: false, backlog: None, disks: Disks::in_memory(&config) };
+    let run = Run {
+        clock,
+        log,
+        signals: Signals::none().expect("a socket pair"),
+        status: false,
+        backlog: None,
+        service: None,
+        disks: Disks::in_memory(&config),
+    };
     let start = Instant::now();
     let summary = daemon::run(&config, input, Output::Kinesis(Box::new(sender)), run).expect("threads start");
     let time = start.elapsed();

@@ -79,7 +79,7 @@ fn ship(lines: &str, url: &str) -> Result<Summary, Box<dyn Error>> {
     let log = Log::stderr(config.log.level, Hold::No);
     let sender = Sender::new(&config, destination, environment, clock, log.clone())?;
     let input = Input { reader: Box::new(Cursor::new(lines.to_owned().into_bytes())), kind: InputKind::RegularFile };
-    let run = Run { clock, log, signals: Signals::none()?, status: false, disks: Disks::in_memory(&config), backlog: None };
+    let run = Run { clock, log, signals: Signals::none()?, status: false, disks: Disks::in_memory(&config), backlog: None, service: None };
     Ok(daemon::run(&config, input, Output::Kinesis(Box::new(sender)), run)?)
 }
 

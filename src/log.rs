@@ -12,6 +12,7 @@ mod stream;
 
 use std::fmt;
 use std::io::Write;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -58,7 +59,8 @@ enum Style {
 /// Writes diagnostics; clones write to the same place.
 #[derive(Clone)]
 pub struct Log {
-    level: Level,
+    /// The number of a [`Level`].
+    level: Arc<AtomicU8>,
     style: Style,
     inner: Arc<Mutex<Inner>>,
 }
@@ -98,12 +100,17 @@ impl Log {
     /// A log that writes elsewhere.
     pub fn new(level: Level, hold: Hold, out: Box<dyn Write + Send>) -> Log {
         let inner = Inner { out, information: None, hold, held: Vec::new(), lost: 0, status_shown: false };
-        Log { level, style: Style::Plain, inner: Arc::new(Mutex::new(inner)) }
+        Log { level: Arc::new(AtomicU8::new(level as u8)), style: Style::Plain, inner: Arc::new(Mutex::new(inner)) }
     }
 
     /// Whether `level` is said at all; ask before composing something costly.
     pub fn says(&self, level: Level) -> bool {
-        level <= self.level
+        level as u8 <= self.level.load(Ordering::Relaxed)
+    }
+
+    /// From here on so much is said, by all clones.
+    pub fn set_level(&self, level: Level) {
+        self.level.store(level as u8, Ordering::Relaxed);
     }
 
     /// Something that a person must know of.
@@ -119,6 +126,11 @@ impl Log {
     /// What is done.
     pub fn info(&self, message: fmt::Arguments<'_>) {
         self.say(Level::Info, "", message);
+    }
+
+    /// What somebody asked for: said at every level, as information.
+    pub fn answer(&self, message: fmt::Arguments<'_>) {
+        self.say_it(Level::Info, "", message);
     }
 
     /// Every request.
@@ -173,9 +185,12 @@ impl Log {
     }
 
     fn say(&self, level: Level, word: &str, message: fmt::Arguments<'_>) {
-        if !self.says(level) {
-            return;
+        if self.says(level) {
+            self.say_it(level, word, message);
         }
+    }
+
+    fn say_it(&self, level: Level, word: &str, message: fmt::Arguments<'_>) {
         let line = self.line(level, word, message);
         let mut inner = self.lock();
         if let Some(information) = inner.information.as_mut().filter(|_| level >= Level::Info) {
@@ -243,7 +258,7 @@ impl Inner {
 
 impl fmt::Debug for Log {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Log").field("level", &self.level).finish_non_exhaustive()
+        f.debug_struct("Log").field("level", &self.level.load(Ordering::Relaxed)).finish_non_exhaustive()
     }
 }
 

@@ -1,6 +1,7 @@
 //! The program: arguments and environment in, an exit code out. The only place where the process ends.
 
 use std::io::{BufWriter, IsTerminal, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -12,15 +13,17 @@ use kinegraf::commands::spool::drain::{self, Drain, DrainOptions};
 use kinegraf::commands::spool::export::{self, ExportOptions};
 use kinegraf::commands::spool::{Failure, list};
 use kinegraf::config::{self, Config, DirectoryEntry, Environment, Files, Level, Listen};
-use kinegraf::daemon::{self, Output, Run, Signals, Source, disks};
+use kinegraf::daemon::systemd::{self, Inherited, Systemd};
+use kinegraf::daemon::{self, Output, Reload, Run, Service, Signals, Source, disks};
 use kinegraf::ending;
 use kinegraf::input::stdin;
 use kinegraf::input::unix::{Listener, Sockets, SocketsOptions};
-use kinegraf::limits::FILE_SIZE_MAX;
+use kinegraf::limits::{FILE_SIZE_MAX, LISTENERS_MAX};
 use kinegraf::log::{self, Hold, Log};
 use kinegraf::sender::Sender;
 use kinegraf::spool::os_disk::OpenError;
 use kinegraf::time::Clock;
+use rustix::process::{DumpableBehavior, Resource, Rlimit};
 
 /// The files of this machine.
 const FILES: Files<'static> = Files { read: &read_file, list: &list_directory };
@@ -35,6 +38,7 @@ const EXPORT_BUFFER_SIZE: usize = 64 << 10;
 
 fn main() -> ExitCode {
     let clock = Clock::new();
+    keep_memory_private();
     let spins = would_spin();
     let code = match cli::parse(std::env::args_os().skip(1)) {
         Ok(Command::Help) => print(&cli::help()),
@@ -62,13 +66,27 @@ fn would_spin() -> bool {
     telegraf && !arguments.iter().any(|argument| argument.to_string_lossy().starts_with("--deadline"))
 }
 
+/// Secrets are in it: no core dump, and no other process of the same user may look into it. Where the system refuses that, nothing else is wrong.
+fn keep_memory_private() {
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    _ = rustix::process::setrlimit(Resource::Core, none);
+    _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
+}
+
 fn run(options: &Options, clock: Clock) -> ExitCode {
     let environment = Environment::from_process();
     let config = match config::load(options, &environment, FILES) {
         Ok(config) => config,
         Err(error) => return fail(error.exit_code(), &error.to_string()),
     };
-    let on_sockets = config.input.listen.iter().any(|listen| *listen != Listen::Stdin);
+    // Whoever says that lines come from standard input has nothing to do with systemd.
+    let may_inherit = config.input.listen_is_default || config.input.listen.iter().any(|listen| *listen != Listen::Stdin);
+    let inherited = if may_inherit { systemd::inherit(&environment, std::process::id()) } else { Ok(Vec::new()) };
+    let inherited = match inherited {
+        Ok(inherited) => inherited,
+        Err(error) => return fail(ending::CONFIG, &error),
+    };
+    let on_sockets = !inherited.is_empty() || config.input.listen.iter().any(|listen| *listen != Listen::Stdin);
     let hold = match config.delivery.deadline {
         Some(_) => Hold::ToTheEnd,
         None if on_sockets => Hold::No,
@@ -76,6 +94,7 @@ fn run(options: &Options, clock: Clock) -> ExitCode {
     };
     let log = Log::open(config.log, hold, &environment, !config.dry_run);
     config.notes.iter().for_each(|note| log.warn(format_args!("{note}")));
+    warn_of_open_file(&config, &log);
     let output = match output(&config, environment.clone(), clock, &log) {
         Ok(output) => output,
         Err(error) => return fail(ending::CONFIG, &error),
@@ -89,8 +108,10 @@ fn run(options: &Options, clock: Clock) -> ExitCode {
     let status = std::io::stderr().is_terminal() && (on_sockets || !std::io::stdin().is_terminal()) && config.log.level == Level::Warn;
     let cannot = |error: std::io::Error| format!("the run could not start: {error}");
     let finished = Signals::listen().map_err(cannot).and_then(|signals| {
-        let source = source(&config, &log)?;
-        let run = Run { clock, log: log.clone(), signals, status, disks, backlog: None };
+        // Before anybody can find a socket: from then on somebody may want a reload.
+        let service = if on_sockets { Some(service(options, &config, &environment, clock, &log, &signals).map_err(cannot)?) } else { None };
+        let source = if on_sockets { sockets(&config, inherited, &log)? } else { stdin::open().map(Source::from).map_err(cannot)? };
+        let run = Run { clock, log: log.clone(), signals, status, disks, backlog: None, service };
         daemon::run(&config, source, output, run).map_err(cannot)
     });
     let summary = match finished {
@@ -102,23 +123,54 @@ fn run(options: &Options, clock: Clock) -> ExitCode {
     ExitCode::from(summary.ending.code())
 }
 
-/// Standard input, or everything that is listened on.
-fn source(config: &Config, log: &Log) -> Result<Source, String> {
-    let cannot = |error: std::io::Error| format!("the run could not start: {error}");
-    let listen = &config.input.listen;
-    if listen.iter().all(|listen| *listen == Listen::Stdin) {
-        return stdin::open().map(Source::from).map_err(cannot);
+/// Says that other users may read the secrets of the file.
+fn warn_of_open_file(config: &Config, log: &Log) {
+    let Some(path) = &config.secret_file else { return };
+    let mode = std::fs::metadata(path).map_or(0, |found| found.permissions().mode() & 0o7777);
+    if mode & 0o004 != 0 {
+        log.warn(format_args!("{}: it holds a secret and every user may read it (mode {mode:04o}); chmod 640 or 600 it", path.display()));
     }
+}
+
+/// Everything that is listened on: what systemd passed, and the configured addresses that are not among that.
+fn sockets(config: &Config, inherited: Vec<Inherited>, log: &Log) -> Result<Source, String> {
+    let cannot = |error: std::io::Error| format!("the run could not start: {error}");
     let bind = |address| Listener::bind(address, config.input.socket_mode, config.input.socket_group.as_deref()).transpose();
-    let listeners: Vec<Listener> = listen.iter().filter_map(bind).collect::<Result<_, _>>().map_err(|error| error.to_string())?;
+    let is_passed = |address: &Listen| inherited.iter().any(|socket| socket.address.as_ref() == Some(address));
+    let listen: Vec<&Listen> = config.input.listen.iter().filter(|address| !config.input.listen_is_default && !is_passed(address)).collect();
+    if inherited.len() + listen.len() > LISTENERS_MAX {
+        return Err(format!(
+            "there are {} sockets with those that systemd passed, at most {LISTENERS_MAX} can be listened on",
+            inherited.len() + listen.len()
+        ));
+    }
+    let bound: Result<Vec<Listener>, _> = listen.iter().filter_map(|address| bind(address)).collect();
+    let passed = inherited.into_iter().map(|socket| Listener::inherited(socket.socket, &socket.name));
+    let listeners =
+        passed.chain(bound.map_err(|error| error.to_string())?.into_iter().map(Ok)).collect::<Result<_, _>>().map_err(|error| error.to_string())?;
     let options = SocketsOptions { clients: config.input.clients, intake: daemon::intake_options(config) };
     let mut sockets = Sockets::new(options, listeners, log.clone()).map_err(cannot)?;
     sockets.names().for_each(|name| log.info(format_args!("listening on {name}")));
-    if listen.contains(&Listen::Stdin) {
+    if listen.contains(&&Listen::Stdin) {
         let (file, kind) = stdin::open_file().map_err(cannot)?;
         sockets.add_stdin(file.into(), kind.tail());
     }
     Ok(sockets.into())
+}
+
+/// What a run on sockets does beside.
+fn service(options: &Options, config: &Config, environment: &Environment, clock: Clock, log: &Log, signals: &Signals) -> std::io::Result<Service> {
+    signals.listen_to_hangup()?;
+    let read = {
+        let (options, environment) = (options.clone(), environment.clone());
+        move || config::load(&options, &environment, FILES).map_err(|error| error.to_string())
+    };
+    let output = {
+        let (environment, log) = (environment.clone(), log.clone());
+        move |config: &Config| output(config, environment.clone(), clock, &log)
+    };
+    let reload = Reload::new(config.clone(), Box::new(read), Box::new(output));
+    Ok(Service { systemd: Systemd::from_environment(environment, std::process::id()), reload })
 }
 
 fn exit_code(error: &OpenError) -> u8 {
@@ -169,6 +221,7 @@ fn spool(options: &SpoolOptions, clock: Clock) -> ExitCode {
     let hold = if matches!(options.action, SpoolAction::Drain { .. }) { Hold::Until(HELD_BACK) } else { Hold::ToTheEnd };
     let log = Log::open(config.log, hold, &environment, false);
     config.notes.iter().for_each(|note| log.warn(format_args!("{note}")));
+    warn_of_open_file(&config, &log);
     let finished = match &options.action {
         SpoolAction::List { json } => list::run(&config, &environment, *json, clock.now(), &mut std::io::stdout()),
         SpoolAction::Export { files, destination, all } => {

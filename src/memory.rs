@@ -1,8 +1,9 @@
 //! What a run costs in memory at most, as a sum with one term for each buffer. Each term is asked of the thing that allocates it; `tests/memory/` measures
 //! that the sum holds. It allocates nothing and bounds nothing itself: the bounds stand in [`crate::limits`].
 
-use crate::config::Config;
+use crate::config::{Config, Listen};
 use crate::input::line_reader::LineReader;
+use crate::input::unix::Sockets;
 use crate::kinesis::batch::Batch;
 use crate::kinesis::put_records::body_size_max;
 use crate::limits::{HELD_BACK_SIZE, PARTITION_KEY_SIZE_MAX, REPLY_SIZE_MAX, STAMP_SIZE_MAX};
@@ -37,12 +38,24 @@ fn cold_max(config: &Config) -> usize {
     3 * block + Packing::MEMORY + Unpacking::MEMORY + 2 * segments * SEGMENT_SIZE
 }
 
+/// What lines come through before they are whole.
+fn input_max(config: &Config) -> usize {
+    let (listen, line_size) = (&config.input.listen, config.input.line_size);
+    let has = |kind: fn(&Listen) -> bool| listen.iter().any(kind);
+    // An unfinished line, and room for a whole read behind it.
+    let stdin = if has(|listen| *listen == Listen::Stdin) { LineReader::memory(line_size) } else { 0 };
+    // Each client's buffers, and those that all share.
+    let stream = if has(|listen| matches!(listen, Listen::Unix(_))) { Sockets::clients_memory(config.input.clients, line_size) } else { 0 };
+    // A datagram, and once more where it is packed.
+    let datagrams = if has(|listen| matches!(listen, Listen::Unixgram(_))) { Sockets::datagrams_memory(line_size) } else { 0 };
+    stdin + stream + datagrams
+}
+
 /// The part of [`memory_max`] that is allocated.
 pub fn heap_max(config: &Config) -> usize {
     let (line_size, request_size) = (config.input.line_size, config.delivery.request_size);
     [
-        // An unfinished line, and room for a whole read behind it.
-        LineReader::memory(line_size),
+        input_max(config),
         // The line that gets a timestamp, and the key of a line.
         line_size + STAMP_SIZE_MAX + PARTITION_KEY_SIZE_MAX,
         // The block that is filled.

@@ -74,6 +74,19 @@ pub struct PipelineOptions {
     pub sync_always: bool,
 }
 
+/// What may change while lines wait.
+#[derive(Clone, Copy, Debug)]
+pub struct Tuning {
+    /// As [`PipelineOptions::ordering`].
+    pub ordering: Ordering,
+    /// As [`PipelineOptions::exit_when_missing`].
+    pub exit_when_missing: bool,
+    /// How long a line may wait for others.
+    pub flush_interval: Duration,
+    /// How long a line may be in hot only beyond that.
+    pub sync_after: Duration,
+}
+
 /// How the input ended.
 #[derive(Clone, Copy, Debug)]
 struct Closing {
@@ -232,7 +245,7 @@ impl<D: Disk> Pipeline<D> {
         while self.bisection.is_none() && batch.first_size() > self.size.get() && batch.halve(0) {}
         batch.narrow(records, self.size.get());
         self.counters.requests += 1;
-        batch.sign_at = self.skew.apply(now.wall);
+        batch.sign_at = self.service_time(now).wall;
         self.in_flight = true;
         if let Some(closing) = &mut self.closing {
             closing.asked = true;
@@ -258,6 +271,11 @@ impl<D: Disk> Pipeline<D> {
         debug_assert!(self.books_close(), "the books close");
     }
 
+    /// `now` with the service's wall clock, as far as it is known.
+    pub fn service_time(&self, now: Now) -> Now {
+        Now { wall: self.skew.apply(now.wall), ..now }
+    }
+
     /// Lines accepted and not yet delivered or given up.
     pub fn waiting(&self) -> u64 {
         if let Some(kept) = self.kept {
@@ -275,6 +293,16 @@ impl<D: Disk> Pipeline<D> {
     /// The spool, to look at.
     pub fn spool(&self) -> &Spool<D> {
         &self.spool
+    }
+
+    /// Changes what may change while lines wait. What is left alone for a failure is tried at once: something may have been mended.
+    pub fn reconfigure(&mut self, tuning: Tuning) {
+        self.options.ordering = tuning.ordering;
+        self.options.exit_when_missing = tuning.exit_when_missing;
+        self.options.sync_after = tuning.flush_interval + tuning.sync_after;
+        self.packer.set_flush_interval(tuning.flush_interval);
+        self.backoff.forget_wait();
+        self.left_alone = None;
     }
 
     /// What was counted.

@@ -2,7 +2,7 @@
 //! connection and the credentials; retries nothing but a kept connection that turned out dead (`aws::http`).
 
 use crate::aws::credentials::{Chain, ChainOptions};
-use crate::aws::http::{Http, HttpCounts, HttpOptions, HttpSetupError};
+use crate::aws::http::{Http, HttpCounts, HttpMeter, HttpOptions, HttpSetupError};
 use crate::aws::signer::{PayloadHash, Signable, sign};
 use crate::config::{Config, Destination, Environment};
 use crate::kinesis::batch::Batch;
@@ -12,7 +12,7 @@ use crate::kinesis::put_records::{body_size_max, read_outcomes, write_body};
 use crate::limits::{MESSAGE_SIZE_MAX, REPLY_SIZE_MAX};
 use crate::log::Log;
 use crate::random::Random;
-use crate::time::{Clock, Now};
+use crate::time::{Clock, Deadline, Now};
 
 const HEADERS: [(&str, &str); 2] = [("content-type", "application/x-amz-json-1.1"), ("x-amz-target", "Kinesis_20131202.PutRecords")];
 
@@ -45,15 +45,35 @@ impl Sender {
         self.try_send(batch, clock).map_or_else(Reply::Failed, |()| Reply::Answered)
     }
 
+    /// When a spare moment is to be used for [`Sender::maintain`].
+    pub fn next_maintenance(&self, now: Now) -> Option<Deadline> {
+        self.chain.next_maintenance(now)
+    }
+
+    /// Uses a spare moment: renews credentials that will expire. `now.wall` is the service's time, as far as it is known.
+    pub fn maintain(&mut self, now: Now) {
+        self.chain.maintain(now, true);
+    }
+
     /// What the network has cost so far.
     pub fn counts(&self) -> HttpCounts {
         self.http.counts()
     }
 
+    /// Tells another thread whether bytes move.
+    pub fn meter(&self) -> HttpMeter {
+        self.http.meter()
+    }
+
     fn try_send(&mut self, batch: &mut Batch, clock: &Clock) -> Result<(), Failure> {
         let Sender { destination, http, chain, body, reply } = self;
         let now = Now { wall: batch.sign_at, ..clock.now() };
-        let credentials = if batch.fresh_credentials { chain.refresh(now) } else { chain.credentials(now) };
+        let credentials = if batch.fresh_credentials {
+            chain.refresh(now)
+        } else {
+            chain.maintain(now, false);
+            chain.credentials(now)
+        };
         let credentials = credentials.map_err(|error| error.to_failure())?;
         write_body(body, &destination.stream, batch.records().map(|record| (record.key, record.data)));
         let hash = PayloadHash::of(body);

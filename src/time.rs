@@ -58,6 +58,18 @@ impl Clock {
     pub fn now(&self) -> Now {
         Now { mono: self.start.elapsed(), wall: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO) }
     }
+
+    /// Time since the machine started, its sleep included: the same for all processes, and no wall clock moves it.
+    pub fn boot(&self) -> Duration {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        Duration::new(u64::try_from(time.tv_sec).unwrap_or_default(), u32::try_from(time.tv_nsec).unwrap_or_default())
+    }
+}
+
+/// The system's monotonic clock in microseconds, which is the service manager's own.
+pub fn monotonic_usec() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    u64::try_from(now.tv_sec).unwrap_or_default() * 1_000_000 + u64::try_from(now.tv_nsec).unwrap_or_default() / 1_000
 }
 
 /// How far the service's clock is ahead of ours, in seconds; learnt from a signature that was refused for its time.

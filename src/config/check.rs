@@ -211,6 +211,7 @@ pub(super) fn assemble(settings: &Settings, given: Given) -> Config {
         format: given.format,
         input: InputConfig {
             listen: listen(settings),
+            listen_is_default: !settings.is_set(Id::Listen),
             clients: settings.count(Id::Clients) as usize,
             socket_mode: settings.text(Id::SocketMode).and_then(|mode| listen::parse_mode(mode).ok()).unwrap_or(listen::SOCKET_MODE),
             socket_group: text(Id::SocketGroup),
@@ -248,6 +249,8 @@ pub(super) fn assemble(settings: &Settings, given: Given) -> Config {
         network: NetworkConfig { ca_files: given.ca_files, allow_plain_http: settings.boolean(Id::AllowPlainHttp) },
         log: LogConfig { to: log_to(settings), level: level(settings) },
         dry_run: given.dry_run,
+        given: reload::Given::new(settings),
+        secret_file: None,
         notes: given.notes,
     }
 }

@@ -43,9 +43,18 @@ impl fmt::Debug for Environment {
 /// `LoadCredential=` names. Where the variable is not set the path stays as it is, so that an error shows what was written.
 pub fn expand_path(path: impl AsRef<Path>, environment: &Environment) -> PathBuf {
     let path = path.as_ref();
-    let starts = [("~", "HOME"), ("$CREDENTIALS_DIRECTORY", "CREDENTIALS_DIRECTORY"), ("${CREDENTIALS_DIRECTORY}", "CREDENTIALS_DIRECTORY")];
-    let expanded = starts.into_iter().find_map(|(start, name)| Some(Path::new(&environment.get(name)?).join(path.strip_prefix(start).ok()?)));
-    expanded.unwrap_or_else(|| path.to_owned())
+    find_path(path, environment).unwrap_or_else(|_| path.to_owned())
+}
+
+/// The same, for a path that must be there: an error names the variable that is not set.
+pub(crate) fn find_path(path: &Path, environment: &Environment) -> Result<PathBuf, String> {
+    for (start, name) in [("~", "HOME"), ("$CREDENTIALS_DIRECTORY", "CREDENTIALS_DIRECTORY"), ("${CREDENTIALS_DIRECTORY}", "CREDENTIALS_DIRECTORY")] {
+        if let Ok(rest) = path.strip_prefix(start) {
+            let directory = environment.get(name).ok_or_else(|| format!("{name} is not set"))?;
+            return Ok(Path::new(&directory).join(rest));
+        }
+    }
+    Ok(path.to_owned())
 }
 
 #[cfg(test)]

@@ -76,7 +76,11 @@ pub fn load(options: &Options, environment: &Environment, files: Files<'_>) -> R
     let (partition, format, destination) = check_all(&document, &settings, nowhere, &files, &mut report);
     let notes = report.finish()?;
     let given = check::Given { destination, partition, format, ca_files, dry_run: options.dry_run, notes };
-    Ok(check::assemble(&settings, given))
+    let config = check::assemble(&settings, given);
+    // One that came by a variable stands elsewhere.
+    let secrets = [config.credentials.keys.as_ref().map(|(_, secret)| secret), config.credentials.token.as_ref()];
+    let in_file = secrets.into_iter().flatten().any(|secret| text.contains(secret.reveal()));
+    Ok(Config { secret_file: found.filter(|_| in_file), ..config })
 }
 
 /// The bytes of a file that was named, or of the one file with our section in a directory.

@@ -12,6 +12,7 @@ pub(crate) mod load;
 pub(crate) mod near;
 mod partition;
 mod profile;
+pub mod reload;
 pub(crate) mod settings;
 pub(crate) mod telegraf;
 pub(crate) mod value;
@@ -20,6 +21,8 @@ pub(crate) mod variables;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use zeroize::Zeroizing;
 
 pub use diagnostic::ConfigError;
 pub use environment::Environment;
@@ -33,14 +36,14 @@ use crate::line::partition_key::PartitionMethod;
 use crate::spool::segment::{BadStreamId, StreamId};
 use settings::Settings;
 
-/// A text that must not be seen: `Debug` shows only that it is there.
+/// A text that must not be seen: `Debug` shows only that it is there, and its memory is wiped before it is given back.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+pub struct Secret(Zeroizing<String>);
 
 impl Secret {
     /// Hides `text`.
     pub fn new(text: String) -> Secret {
-        Secret(text)
+        Secret(Zeroizing::new(text))
     }
 
     /// The text itself; for the signer only.
@@ -80,6 +83,10 @@ pub struct Config {
     pub log: LogConfig,
     /// Records go to stdout as JSON instead of to Kinesis.
     pub dry_run: bool,
+    /// What each key was given, to be compared with another reading.
+    pub(crate) given: reload::Given,
+    /// The file, where a secret stands in it.
+    pub secret_file: Option<PathBuf>,
     /// What is no mistake and should be known: deprecated keys, what is ignored, what would send twice. One line each.
     pub notes: Vec<String>,
 }
@@ -183,6 +190,8 @@ pub enum Timestamp {
 pub struct InputConfig {
     /// Where lines come from; never empty.
     pub listen: Vec<Listen>,
+    /// Nobody said where lines come from, so that it is standard input.
+    pub listen_is_default: bool,
     /// Connections that are served at once.
     pub clients: usize,
     /// The sockets' mode.

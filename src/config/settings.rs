@@ -59,6 +59,16 @@ impl Settings {
         self.wrong[id as usize] = false;
     }
 
+    /// Takes what `other` has of this key.
+    pub(crate) fn take_from(&mut self, id: Id, other: &Settings) {
+        self.cells[id as usize] = other.cells[id as usize].clone();
+    }
+
+    /// Whether both have the same value of this key, given or by default.
+    pub(crate) fn is_same(&self, id: Id, other: &Settings) -> bool {
+        self.value(id) == other.value(id)
+    }
+
     pub(crate) fn is_set(&self, id: Id) -> bool {
         self.get(id).is_some()
     }

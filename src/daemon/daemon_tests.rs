@@ -24,7 +24,15 @@ fn environment() -> Environment {
 fn quiet() -> Run {
     let clock = Clock::new();
     let disks = Disks::in_memory(&config(&["--dry-run"]));
-    Run { clock, log: Log::new(Level::Error, Hold::No, Box::new(io::sink())), signals: Signals::none().unwrap(), status: false, disks, backlog: None }
+    Run {
+        clock,
+        log: Log::new(Level::Error, Hold::No, Box::new(io::sink())),
+        signals: Signals::none().unwrap(),
+        status: false,
+        disks,
+        backlog: None,
+        service: None,
+    }
 }
 
 /// Runs elsewhere, so that a run that hangs fails its test.

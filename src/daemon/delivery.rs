@@ -7,7 +7,9 @@ use std::time::Duration;
 use super::output::Output;
 use super::report::Reporter;
 use super::spool_report::SpoolReporter;
+use super::systemd::Doing;
 use super::{Shared, State, disks};
+use crate::aws::http::HttpCounts;
 use crate::config::Destination;
 use crate::counters::RejectReason;
 use crate::ending::Cause;
@@ -28,9 +30,17 @@ pub(super) fn deliver(shared: &Shared, mut output: Output, request_size: usize, 
     let mut batch = Batch::new(request_size);
     let mut reporter = Reporter::new(shared.log.clone(), destination.cloned());
     let mut spool_reporter = SpoolReporter::new(shared.log.clone());
+    let mut before = HttpCounts::default();
     let mut state = shared.lock();
+    state.meter = output.meter();
     while state.ended.is_none() {
         let now = shared.clock.now();
+        state.doing = Doing::Working(now.mono);
+        if let Some(other) = state.other_output.take() {
+            before = before + output.counts();
+            output = other;
+            state.meter = output.meter();
+        }
         spool_reporter.look(now, state.pipeline.spool());
         match state.pipeline.poll(now, &mut batch) {
             Step::Send => {
@@ -39,7 +49,7 @@ pub(super) fn deliver(shared: &Shared, mut output: Output, request_size: usize, 
                 let reply = output.send(&mut batch, &shared.clock);
                 let counts = output.counts();
                 state = shared.lock();
-                state.http = counts;
+                state.http = before + counts;
                 if state.ended.is_none() {
                     take_reply(shared, &mut state, &mut batch, reply, &mut reporter);
                     note_progress(shared, &mut state);
@@ -48,7 +58,17 @@ pub(super) fn deliver(shared: &Shared, mut output: Output, request_size: usize, 
             }
             Step::Sync => state = settle(shared, state, now),
             Step::Wait(until) => {
+                let maintenance = output.next_maintenance(now);
+                if maintenance.is_some_and(|due| due.passed(now)) {
+                    let now = state.pipeline.service_time(now);
+                    drop(state);
+                    output.maintain(now);
+                    state = shared.lock();
+                    continue;
+                }
+                let until = [until, maintenance].into_iter().flatten().min();
                 let left = until.map(|until| until.left(now));
+                state.doing = Doing::Waiting(until);
                 state = match left {
                     Some(left) => shared.work.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
                     None => shared.work.wait(state).unwrap_or_else(PoisonError::into_inner),

@@ -13,11 +13,14 @@ mod delivery;
 pub mod disks;
 mod intake_loop;
 mod output;
+mod reload;
 mod report;
+mod service;
 mod signals;
 mod socket_loop;
 mod space;
 mod spool_report;
+pub mod systemd;
 
 use std::fmt;
 use std::io;
@@ -26,7 +29,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::aws::http::HttpCounts;
+use crate::aws::http::{HttpCounts, HttpMeter};
 use crate::config::{Config, Level, MissingStream};
 use crate::counters::{Counters, InputCounters};
 use crate::ending::{Cause, Ending};
@@ -34,6 +37,7 @@ use crate::input::intake::{Intake, IntakeOptions, Rejection};
 use crate::input::rejects::Rejects;
 use crate::input::stdin::{Input, InputKind};
 use crate::input::unix::{Peer, Sockets};
+use crate::line::partition_key::PartitionMethod;
 use crate::log::Log;
 use crate::pipeline::{Pipeline, PipelineOptions};
 use crate::random::Random;
@@ -45,10 +49,13 @@ use crate::time::{Clock, Deadline, Now};
 
 use disks::{AnyDisk, Disks};
 pub use output::Output;
+pub use reload::Reload;
 pub use report::Summary;
+pub use service::Service;
 pub use signals::Signals;
 use signals::Waker;
 use space::Space;
+use systemd::Doing;
 
 /// After SIGTERM a pipe is read this much longer, unless it ends before: its sender may be ending as well and still has lines for us.
 const READ_AFTER_TERM: Duration = Duration::from_secs(4);
@@ -74,6 +81,8 @@ pub struct Run {
     pub disks: Disks,
     /// What waits there is all there is to do.
     pub backlog: Option<Backlog>,
+    /// It is a service: on sockets, never on standard input.
+    pub service: Option<Service>,
 }
 
 /// A run that empties a spool: its input has ended, and it need not wait for a stream that stores nothing.
@@ -108,6 +117,14 @@ struct State {
     input: InputCounters,
     input_kind: InputKind,
     http: HttpCounts,
+    /// Tells how many bytes have moved, while a request is on its way.
+    meter: Option<HttpMeter>,
+    /// What the delivery thread is at.
+    doing: Doing,
+    /// A new configuration's, which the delivery thread is to go on with,
+    other_output: Option<Output>,
+    /// and which the input thread is to go on with.
+    other_partition: Option<PartitionMethod>,
     /// The input is not read any longer.
     input_over: bool,
     /// Sockets: what was written until now is read, and nothing more.
@@ -197,7 +214,7 @@ impl From<Sockets> for Source {
 
 /// Reads `source` to its end and delivers it through `output`. Returns when the run is over; a send that hangs then is left behind.
 pub fn run(config: &Config, source: impl Into<Source>, output: Output, run: Run) -> io::Result<Summary> {
-    let Run { clock, log, signals, status, disks, backlog } = run;
+    let Run { clock, log, signals, status, disks, backlog, service } = run;
     let source = source.into();
     let (kind, waker) = match &source {
         Source::Input(input) => (input.kind, None),
@@ -212,6 +229,10 @@ pub fn run(config: &Config, source: impl Into<Source>, output: Output, run: Run)
             input: InputCounters::default(),
             input_kind: kind,
             http: HttpCounts::default(),
+            meter: None,
+            doing: Doing::Working(began),
+            other_output: None,
+            other_partition: None,
             input_over: false,
             stop_input: false,
             shutdown_timeout: config.delivery.shutdown_timeout,
@@ -244,7 +265,7 @@ pub fn run(config: &Config, source: impl Into<Source>, output: Output, run: Run)
     }
     let (request_size, destination) = (config.delivery.request_size, config.destination.clone());
     start(&shared, "delivery", move |shared| delivery::deliver(shared, output, request_size, destination.as_ref()))?;
-    watch(&shared, signals, status);
+    watch(&shared, signals, status, service);
     let state = shared.lock();
     // It stays, so that threads which are left behind change nothing and stop.
     let ending = state.ended.clone().expect("watch returns when the run has ended");
@@ -320,7 +341,10 @@ pub fn pipeline(config: &Config, disks: Disks, now: Now) -> Pipeline<AnyDisk> {
 }
 
 /// Signals, limits and the status line, until the run has ended.
-fn watch(shared: &Shared, mut signals: Signals, status: bool) {
+fn watch(shared: &Shared, mut signals: Signals, status: bool, mut service: Option<Service>) {
+    if let Some(service) = &mut service {
+        service.ready();
+    }
     let (mut read_until, mut limited) = (None::<Deadline>, false);
     let mut next_status = status.then_some(Deadline(STATUS_EVERY * 2));
     let says_words = shared.backlog.is_some() && !status && shared.log.says(Level::Info);
@@ -328,9 +352,15 @@ fn watch(shared: &Shared, mut signals: Signals, status: bool) {
     loop {
         let now = shared.clock.now();
         shared.log.tick(now);
+        if let Some(service) = service.as_mut().filter(|_| signals.take_hangup()) {
+            service.reload(shared);
+        }
         let mut state = shared.lock();
         if state.ended.is_some() {
             return;
+        }
+        if signals.take_report() {
+            report::answer(&shared.log, now, &state);
         }
         for _ in 0..signals.take(state.input_over || state.input_kind != InputKind::Pipe) {
             state.asked_to_end = true;
@@ -370,9 +400,10 @@ fn watch(shared: &Shared, mut signals: Signals, status: bool) {
             next_words = Some(Deadline(at.0 + WORDS_EVERY));
             report::words(&shared.log, now.mono - shared.began, state.progress.0, backlog.lines);
         }
+        let service = service.as_mut().and_then(|service| service.look(now, &state));
         drop(state);
         let tick = shared.log.next_tick().map(Deadline);
-        let wake = [limit, read_until.filter(|_| !limited), next_status, next_words, tick].into_iter().flatten().min();
+        let wake = [limit, read_until.filter(|_| !limited), next_status, next_words, tick, service].into_iter().flatten().min();
         signals.wait(wake.map(|wake| wake.left(shared.clock.now())));
     }
 }

@@ -6,12 +6,12 @@ use std::io::{ErrorKind, Write};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::aws::http::HttpCounts;
+use crate::aws::http::{HttpCounts, HttpMeter};
 use crate::ending::Cause;
 use crate::kinesis::batch::Batch;
 use crate::kinesis::outcome::{Outcome, Reply};
 use crate::sender::Sender;
-use crate::time::Clock;
+use crate::time::{Clock, Deadline, Now};
 
 /// Takes requests.
 pub enum Output {
@@ -38,10 +38,33 @@ impl Output {
         }
     }
 
+    /// When a spare moment is to be used for [`Output::maintain`].
+    pub(super) fn next_maintenance(&self, now: Now) -> Option<Deadline> {
+        match self {
+            Output::Kinesis(sender) => sender.next_maintenance(now),
+            Output::DryRun(_) => None,
+        }
+    }
+
+    /// Uses a spare moment. `now.wall` is the service's time.
+    pub(super) fn maintain(&mut self, now: Now) {
+        match self {
+            Output::Kinesis(sender) => sender.maintain(now),
+            Output::DryRun(_) => {}
+        }
+    }
+
     pub(super) fn counts(&self) -> HttpCounts {
         match self {
             Output::Kinesis(sender) => sender.counts(),
             Output::DryRun(_) => HttpCounts::default(),
+        }
+    }
+
+    pub(super) fn meter(&self) -> Option<HttpMeter> {
+        match self {
+            Output::Kinesis(sender) => Some(sender.meter()),
+            Output::DryRun(_) => None,
         }
     }
 }

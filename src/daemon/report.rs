@@ -140,45 +140,71 @@ impl Summary {
         if s.dropped_full > 0 {
             log.warn(format_args!("spool: {} given up for want of room", Lines(s.dropped_full)));
         }
-        if !log.says(Level::Info) {
-            return;
+        if log.says(Level::Info) {
+            let books = Books { counters: c, input: i, spool: s, http: &self.http, waiting: self.ending.kept, time: self.time };
+            books.lines("kept in the spool").iter().for_each(|line| log.info(format_args!("{line}")));
         }
+    }
+}
+
+/// Says the books of a run that goes on, at every level: somebody asked.
+pub(super) fn answer(log: &Log, now: Now, state: &State) {
+    let (pipeline, waiting) = (&state.pipeline, state.pipeline.waiting());
+    let (counters, spool) = (pipeline.counters(), pipeline.spool().counters());
+    let books = Books { counters, input: &state.input, spool, http: &state.http, waiting, time: now.mono };
+    books.lines("wait").iter().for_each(|line| log.answer(format_args!("{line}")));
+}
+
+/// What was counted, for people.
+struct Books<'a> {
+    counters: &'a Counters,
+    input: &'a InputCounters,
+    spool: &'a SpoolCounters,
+    http: &'a HttpCounts,
+    waiting: u64,
+    time: Duration,
+}
+
+impl Books<'_> {
+    /// `wait` says what lines do that are in the spool.
+    fn lines(&self, wait: &str) -> Vec<String> {
+        let (c, i, s, h) = (self.counters, self.input, self.spool, self.http);
         let seconds = self.time.as_secs_f64();
-        log.info(format_args!(
-            "{} lines accepted, {} delivered in {} records and {} requests, {} bytes of data, {seconds:.2} s",
-            c.accepted, c.delivered, c.records, c.requests, c.record_bytes
-        ));
-        log.info(format_args!(
-            "{} bytes read, {} blank lines and comments, {} lines rejected{}, {} stamped",
-            i.bytes,
-            i.skipped,
-            i.rejected.total(),
-            Reasons(&i.rejected),
-            i.stamped
-        ));
-        if i.offered_again > 0 {
-            log.info(format_args!("{} batches offered again, and taken once", i.offered_again));
-        }
-        log.info(format_args!(
-            "{} lines of earlier runs, {} given up for want of room, {} unreadable; {} kept in the spool; {} bytes settled, {} attempts failed",
-            s.found, s.dropped_full, s.dropped_damaged, self.ending.kept, s.settled, s.cold_failures
-        ));
-        log.info(format_args!(
-            "{} records sent again, {} throttled, {} requests failed, {} with an unknown result; {} lines given up{}, {} dropped at the end, {} handed back",
-            c.resent,
-            c.throttled,
-            c.failed,
-            c.unknown,
-            c.set_aside.total(),
-            Reasons(&c.set_aside),
-            c.dropped_at_end,
-            c.handed_back
-        ));
-        let h = &self.http;
-        log.info(format_args!(
-            "{} connections, {} bytes sent, {} received, {} requests repeated since a kept connection was dead",
-            h.connects, h.bytes_out, h.bytes_in, h.reused_retries
-        ));
+        let again = (i.offered_again > 0).then(|| format!("{} batches offered again, and taken once", i.offered_again));
+        let lines = [
+            format!(
+                "{} lines accepted, {} delivered in {} records and {} requests, {} bytes of data, {seconds:.2} s",
+                c.accepted, c.delivered, c.records, c.requests, c.record_bytes
+            ),
+            format!(
+                "{} bytes read, {} blank lines and comments, {} lines rejected{}, {} stamped",
+                i.bytes,
+                i.skipped,
+                i.rejected.total(),
+                Reasons(&i.rejected),
+                i.stamped
+            ),
+            format!(
+                "{} lines of earlier runs, {} given up for want of room, {} unreadable; {} {wait}; {} bytes settled, {} attempts failed",
+                s.found, s.dropped_full, s.dropped_damaged, self.waiting, s.settled, s.cold_failures
+            ),
+            format!(
+                "{} records sent again, {} throttled, {} requests failed, {} with an unknown result; {} lines given up{}, {} dropped at the end, {} handed back",
+                c.resent,
+                c.throttled,
+                c.failed,
+                c.unknown,
+                c.set_aside.total(),
+                Reasons(&c.set_aside),
+                c.dropped_at_end,
+                c.handed_back
+            ),
+            format!(
+                "{} connections, {} bytes sent, {} received, {} requests repeated since a kept connection was dead",
+                h.connects, h.bytes_out, h.bytes_in, h.reused_retries
+            ),
+        ];
+        lines.into_iter().chain(again).collect()
     }
 }
 

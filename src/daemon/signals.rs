@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT, and waking up the thread that watches for them: one socket pair, written to by signal handlers and by the other threads.
+//! SIGTERM and SIGINT, SIGUSR1, for a daemon SIGHUP, and waking up the thread that watches for them: one socket pair, written to by signal handlers and by the other threads.
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 
 /// What the process was told, and what woke it.
 #[derive(Debug)]
@@ -15,6 +15,8 @@ pub struct Signals {
     write: UnixStream,
     terminate: Arc<AtomicUsize>,
     interrupt: Arc<AtomicUsize>,
+    hangup: Arc<AtomicUsize>,
+    report: Arc<AtomicUsize>,
 }
 
 /// Wakes the watching thread.
@@ -38,24 +40,34 @@ impl Signals {
     pub fn none() -> io::Result<Signals> {
         let (read, write) = UnixStream::pair()?;
         write.set_nonblocking(true)?;
-        Ok(Signals { read, write, terminate: Arc::default(), interrupt: Arc::default() })
+        Ok(Signals { read, write, terminate: Arc::default(), interrupt: Arc::default(), hangup: Arc::default(), report: Arc::default() })
     }
 
-    /// Takes SIGTERM and SIGINT over from the system's default, which would end the process at once.
+    /// Takes SIGTERM, SIGINT and SIGUSR1 over from the system's default, which would end the process at once.
     pub fn listen() -> io::Result<Signals> {
         let signals = Signals::none()?;
-        for (signal, count) in [(SIGTERM, &signals.terminate), (SIGINT, &signals.interrupt)] {
-            // The counter first: whoever is woken finds it raised. Registered values are stored, so the handler adds nothing but 1.
-            signal_hook::flag::register_usize(signal, Arc::clone(count), 1)?;
-            signal_hook::low_level::pipe::register(signal, signals.write.try_clone()?)?;
+        for (signal, count) in [(SIGTERM, &signals.terminate), (SIGINT, &signals.interrupt), (SIGUSR1, &signals.report)] {
+            signals.listen_to(signal, count)?;
         }
         Ok(signals)
+    }
+
+    /// Takes SIGHUP over as well. Not in a run on standard input, which ends with its terminal.
+    pub fn listen_to_hangup(&self) -> io::Result<()> {
+        self.listen_to(SIGHUP, &self.hangup)
+    }
+
+    fn listen_to(&self, signal: i32, count: &Arc<AtomicUsize>) -> io::Result<()> {
+        // The counter first: whoever is woken finds it raised. Registered values are stored, so the handler adds nothing but 1.
+        signal_hook::flag::register_usize(signal, Arc::clone(count), 1)?;
+        signal_hook::low_level::pipe::register(signal, self.write.try_clone()?).map(drop)
     }
 
     /// The same signals for another run of this process: what the one has heard the other has not.
     pub fn again(&self) -> io::Result<Signals> {
         let (terminate, interrupt) = (Arc::clone(&self.terminate), Arc::clone(&self.interrupt));
-        Ok(Signals { read: self.read.try_clone()?, write: self.write.try_clone()?, terminate, interrupt })
+        let (hangup, report) = (Arc::clone(&self.hangup), Arc::clone(&self.report));
+        Ok(Signals { read: self.read.try_clone()?, write: self.write.try_clone()?, terminate, interrupt, hangup, report })
     }
 
     pub(super) fn waker(&self) -> io::Result<Waker> {
@@ -67,6 +79,16 @@ impl Signals {
     pub(super) fn take(&mut self, with_interrupt: bool) -> usize {
         let interrupts = self.interrupt.swap(0, Ordering::Relaxed);
         self.terminate.swap(0, Ordering::Relaxed) + if with_interrupt { interrupts } else { 0 }
+    }
+
+    /// Whether a new configuration is to be read.
+    pub(super) fn take_hangup(&mut self) -> bool {
+        self.hangup.swap(0, Ordering::Relaxed) > 0
+    }
+
+    /// Whether the counters are to be said.
+    pub(super) fn take_report(&mut self) -> bool {
+        self.report.swap(0, Ordering::Relaxed) > 0
     }
 
     /// As SIGINT does.

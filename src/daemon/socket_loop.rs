@@ -27,7 +27,13 @@ enum Wanted {
 pub(super) fn read(shared: &Shared, mut sockets: Sockets) {
     let (mut stopping, mut may_read) = (false, true);
     loop {
-        match wanted(&shared.lock()) {
+        let mut state = shared.lock();
+        if let Some(partition) = state.other_partition.take() {
+            sockets.set_partition(partition);
+        }
+        let wanted = wanted(&state);
+        drop(state);
+        match wanted {
             Wanted::Nothing => return left_unread(shared, stopping),
             Wanted::Stop if !stopping => {
                 stopping = true;

@@ -72,6 +72,11 @@ impl Composer {
         }
     }
 
+    /// From here on lines get their keys so.
+    pub fn set_partition(&mut self, partition: PartitionMethod) {
+        self.taker.options.partition = partition;
+    }
+
     /// Adds lines of `reader` to the block until the block is full or the reader has none. `reject` is told each bad line.
     pub fn fill(&mut self, reader: &mut LineReader, now: Now, reject: &mut dyn FnMut(Rejection<'_>)) {
         let skipped = reader.skipped();

@@ -100,6 +100,11 @@ impl Packer {
         Ok(())
     }
 
+    /// From here on lines wait so long for others, those included that wait already.
+    pub fn set_flush_interval(&mut self, flush_interval: Duration) {
+        self.options.flush_interval = flush_interval;
+    }
+
     /// Lines that have not left.
     pub fn lines(&self) -> u64 {
         (self.lines.len() - self.left) as u64

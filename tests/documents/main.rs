@@ -12,6 +12,7 @@ mod policies;
 mod records;
 mod snippets;
 mod tests_named;
+mod units;
 
 use std::path::{Path, PathBuf};
 

@@ -11,6 +11,7 @@ mod nasty;
 mod oracle;
 mod scanner;
 mod settled;
+mod small_buffer;
 mod splitter;
 
 use kinegraf::counters::RejectReason;

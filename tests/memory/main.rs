@@ -11,6 +11,7 @@ mod allocations;
 mod harness;
 #[cfg(test)]
 mod resident;
+mod sockets;
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -9,6 +9,9 @@ use super::spool_common::{Gate, Spool, wait_until};
 use super::support::process::Running;
 use super::support::{Options, Program, Server, TempDir, mix};
 
+/// Whatever else fills this machine's disk.
+const ROOMY: &str = "[spool]\nmin_free = \"0%\"\n";
+
 fn lines(name: &str, count: usize) -> Vec<String> {
     (0..count).map(|n| format!("{name},host=h{} v={n}i {n}", n % 5)).collect()
 }
@@ -61,7 +64,7 @@ fn a_stop_takes_what_was_written_before_it_and_delivers_it() {
 #[test]
 fn a_stop_with_the_endpoint_down_leaves_the_lines_on_disk_and_the_next_run_delivers_them() {
     let (place, server, mut gate) = (Place::new(), Server::start(Options::default()), Gate::new());
-    let spool = Spool::new("");
+    let spool = Spool::new(ROOMY);
     let sent = lines("m", 5000);
     let running = started(&place, listening(&place, &spool, &gate.url()));
     send(&mut place.connect(), &joined(&sent));
@@ -97,6 +100,27 @@ fn a_stop_without_a_spool_and_with_the_endpoint_down_is_75_and_says_how_many_lin
 }
 
 #[test]
+fn with_sync_always_lines_are_on_disk_while_the_first_request_still_waits_for_its_answer() {
+    let (place, server) = (Place::new(), Server::start(Options::default()));
+    let spool = Spool::new("[spool]\nsync = \"always\"\nmin_free = \"0%\"\n");
+    server.change(|service| service.conditions.latency = Duration::from_secs(60));
+    let running = started(&place, listening(&place, &spool, &server.url()));
+    let sent = lines("m", 3000);
+    send(&mut place.connect(), &joined(&sent));
+    assert!(wait_until(|| running.stderr().contains("; 3000 lines, ")), "{}", running.stderr());
+    // The last of them is being written.
+    std::thread::sleep(Duration::from_millis(500));
+    running.signal("KILL");
+    assert_eq!(running.wait().signal, Some(9));
+    server.change(|service| service.conditions.latency = Duration::ZERO);
+    let running = started(&place, listening(&place, &spool, &server.url()));
+    assert!(wait_until(|| stored(&server).len() >= 3000), "{}", running.stderr());
+    running.signal("TERM");
+    running.wait().assert_code(0);
+    assert_all_stored(&server, &sent);
+}
+
+#[test]
 fn a_second_signal_ends_a_stop_at_once() {
     let (place, server) = (Place::new(), Server::start(Options::default()));
     server.change(|service| service.conditions.latency = Duration::from_secs(30));
@@ -116,7 +140,7 @@ fn a_second_signal_ends_a_stop_at_once() {
 fn sigkill_loses_nothing_that_was_accepted_when_hot_is_a_directory_in_memory() {
     let Some(memory) = TempDir::in_memory() else { return println!("SKIPPED: no /dev/shm here") };
     let (place, server, mut gate) = (Place::new(), Server::start(Options::default()), Gate::new());
-    let spool = Spool::new(&format!("[spool]\nhot = \"{}\"\n", memory.path().join("hot").display()));
+    let spool = Spool::new(&format!("[spool]\nhot = \"{}\"\nmin_free = \"0%\"\n", memory.path().join("hot").display()));
     let mut sent = Vec::new();
     for round in 0..5 {
         let running = started(&place, listening(&place, &spool, &gate.url()));
@@ -143,7 +167,7 @@ fn sigkill_loses_nothing_that_was_accepted_when_hot_is_a_directory_in_memory() {
 #[test]
 fn while_the_spool_is_full_clients_wait_and_a_stop_is_heard() {
     let (place, server, mut gate) = (Place::new(), Server::start(Options::default()), Gate::new());
-    let spool = Spool::new("[spool]\nhot_size = \"512KiB\"\nsize = \"2MiB\"\nwhen_full = \"block\"\n");
+    let spool = Spool::new("[spool]\nhot_size = \"512KiB\"\nsize = \"2MiB\"\nwhen_full = \"block\"\nmin_free = \"0%\"\n");
     let packed = |url: &str| listening(&place, &spool, url).args(["--pack", "lines"]);
     let running = started(&place, packed(&gate.url()));
     // Numbers that no compression makes fit.

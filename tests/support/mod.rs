@@ -24,6 +24,7 @@ pub mod log;
 pub mod metadata;
 pub mod process;
 pub mod raw_client;
+pub mod secrets;
 pub mod server;
 pub mod service;
 pub mod signature;

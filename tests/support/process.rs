@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::{ACCESS_KEY, SECRET_KEY, Server, TempDir};
+use super::{ACCESS_KEY, SECRET_KEY, Server, TempDir, secrets};
 
 /// A program about to run. Its home is a directory of its own and its environment has nothing but `PATH`, `HOME`, no EC2 metadata
 /// and what is given.
@@ -75,6 +75,9 @@ impl Program {
     }
 
     pub fn env(mut self, name: &str, value: impl AsRef<std::ffi::OsStr>) -> Program {
+        if secrets::is_secret(name) {
+            value.as_ref().to_str().into_iter().for_each(secrets::register);
+        }
         self.command.env(name, value);
         self
     }
@@ -222,12 +225,19 @@ impl Running {
         rustix::io::ioctl_fionread(pipe).unwrap() == 0 && self.sleeps_in_read()
     }
 
-    /// Whether its input thread sleeps until there is more to read; false where the system does not tell.
+    /// Whether its input thread sleeps until there is more to read; false where the system does not tell. The program is not dumpable: of another user than root
+    /// the system hides what the thread sleeps in, and tells only that it does.
     pub fn sleeps_in_read(&self) -> bool {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid())).into_iter().flatten().flatten().map(|task| task.path());
         let input = tasks.into_iter().find(|task| std::fs::read(task.join("comm")).is_ok_and(|name| name == b"input\n"));
         // The number of the system call first: read(2) on x86_64, on aarch64 and riscv64, on 32 bits.
-        let call = input.and_then(|task| std::fs::read_to_string(task.join("syscall")).ok());
+        let Some(input) = input else { return false };
+        let call = match std::fs::read_to_string(input.join("syscall")) {
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                return std::fs::read_to_string(input.join("stat")).is_ok_and(|stat| stat.contains(") S "));
+            }
+            read => read.ok(),
+        };
         call.is_some_and(|call| call.split(' ').next().is_some_and(|number| ["0", "63", "3"].contains(&number)))
     }
 
@@ -261,14 +271,10 @@ impl Running {
         for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
-        Finished {
-            code: status.code(),
-            signal: status.signal(),
-            stdout: std::mem::take(&mut self.output.lock().unwrap()),
-            stderr: self.stderr(),
-            time,
-            peak_rss: self.peak_rss,
-        }
+        let (stdout, stderr) = (std::mem::take(&mut *self.output.lock().unwrap()), self.stderr());
+        secrets::assert_hidden("stdout", &stdout);
+        secrets::assert_hidden("stderr", stderr.as_bytes());
+        Finished { code: status.code(), signal: status.signal(), stdout, stderr, time, peak_rss: self.peak_rss }
     }
 }
 

@@ -1,11 +1,13 @@
 //! Signature Version 4 computed a second time, from the published description and with `ring` alone, over the bytes that really arrived.
 //! What is refused is refused in the service's words. It never looks at the crate that signs in the product.
 
+use std::time::SystemTime;
+
 use ring::{digest, hmac};
 
-use super::calendar;
 use super::http::Head;
 use super::limits::Refusal;
+use super::{calendar, secrets};
 
 /// Seconds that a signature may be older or newer than the server's clock.
 pub const TOLERANCE_S: i64 = 5 * 60;
@@ -20,7 +22,9 @@ pub struct Key {
 }
 
 impl Key {
+    /// No program may show its secret and its token from here on.
     pub fn new(access_key: &str, secret_key: &str, token: Option<&str>) -> Key {
+        [Some(secret_key), token].into_iter().flatten().for_each(secrets::register);
         Key { access_key: access_key.to_owned(), secret_key: secret_key.to_owned(), token: token.map(str::to_owned) }
     }
 }
@@ -38,6 +42,8 @@ pub enum Standing {
     Good,
     /// Its session token has run out.
     Expired,
+    /// Its session token runs out then.
+    Until(SystemTime),
     /// Known, but no policy allows it to write.
     Denied,
 }
@@ -117,7 +123,10 @@ pub fn verify(head: &Head, body: &[u8], expected: Expected<'_>) -> Result<(), Re
     }
     match standing {
         Standing::Good => Ok(()),
-        Standing::Expired => Err(Refusal::new(400, "ExpiredTokenException", "The security token included in the request is expired")),
+        Standing::Until(end) if SystemTime::now() < *end => Ok(()),
+        Standing::Expired | Standing::Until(_) => {
+            Err(Refusal::new(400, "ExpiredTokenException", "The security token included in the request is expired"))
+        }
         Standing::Denied => Err(denied(expected.region, expected.stream)),
     }
 }

@@ -7,6 +7,8 @@
 //! | `[credentials.iot]` | the AWS IoT credential provider; nothing else is looked at |
 //! | [`ORDER`] | explicit keys · a profile that was named · the environment's keys · its web identity · the default profile · container · EC2 |
 //!
+//! Below that: how what was found is kept. When it is renewed is decided in [`Refresh`], what other processes leave is in [`Cache`].
+//!
 //! A source that is configured but broken ends the chain: going on would use keys that nobody meant. One that nobody answered is not asked again for an hour.
 
 use std::time::Duration;
@@ -14,13 +16,16 @@ use std::time::Duration;
 use aws_credential_types::Credentials;
 
 use super::assume_role::{self, Role};
+use super::cache::{self, Cache, Cached, Entry};
+use super::refresh::{Left, Refresh};
 use super::{Context, CredentialsError, Found, Loaded, container, environment, explicit, imds, iot, profile, web_identity};
 use crate::aws::http::HttpOptions;
 use crate::config::CredentialsConfig;
 use crate::config::environment::Environment;
+use crate::kinesis::outcome::Class;
 use crate::log::Log;
 use crate::random::Random;
-use crate::time::{Deadline, Now};
+use crate::time::{Deadline, Now, Utc};
 
 /// How long a source that nobody answered is passed over without asking.
 const ABSENT_FOR: Duration = Duration::from_secs(3600);
@@ -35,6 +40,12 @@ enum Source {
     Container,
     Imds,
 }
+
+/// Names of what is not in [`ORDER`].
+const NAMES: [&str; 3] = [WEB_IDENTITY, ASSUMED_ROLE, IOT];
+const WEB_IDENTITY: &str = "web identity";
+const ASSUMED_ROLE: &str = "assumed role";
+const IOT: &str = "AWS IoT";
 
 const ORDER: [Source; 7] = [
     Source::Explicit,
@@ -96,14 +107,22 @@ pub struct ChainOptions {
     pub log: Log,
 }
 
-/// Finds credentials and keeps them until they expire or are refreshed.
+/// Finds credentials, keeps them, and renews them before they expire.
 pub struct Chain {
     options: ChainOptions,
     random: Random,
     current: Option<Current>,
+    refresh: Refresh,
+    /// Why the last look failed, where somebody was asked in vain.
+    error: Option<CredentialsError>,
+    /// It was said that those at hand cannot be renewed.
+    failing: bool,
     passed_over: Vec<PassedOver>,
-    absent: Option<Absent>,
     iot: iot::State,
+    absent: Option<Absent>,
+    cache: Option<Cache>,
+    /// What an earlier process left was looked at, and open files were warned of.
+    began: bool,
 }
 
 /// A source that cost a call which nobody answered.
@@ -122,23 +141,63 @@ struct Current {
 impl Chain {
     /// Looks nothing up yet.
     pub fn new(options: ChainOptions, random: Random) -> Chain {
-        Chain { options, random, current: None, passed_over: Vec::new(), absent: None, iot: iot::State::default() }
-    }
-
-    /// The credentials that were found last, or found now. `now.wall` is the service's time, as far as it is known.
-    pub fn credentials(&mut self, now: Now) -> Result<&Credentials, CredentialsError> {
-        let usable = |current: &Current| current.found.expires.is_none_or(|expires| !expires.passed(now));
-        if !self.current.as_ref().is_some_and(usable) {
-            self.current = Some(self.find(now)?);
+        let cache = Cache::new(&options.config, &options.environment, &options.region);
+        Chain {
+            options,
+            random,
+            current: None,
+            refresh: Refresh::default(),
+            error: None,
+            failing: false,
+            passed_over: Vec::new(),
+            iot: iot::State::default(),
+            absent: None,
+            cache,
+            began: false,
         }
-        self.found()
     }
 
-    /// Looks again, since the service refused what was found or files may have changed. When that fails, the old ones are kept for the next call of
-    /// [`Chain::credentials`].
+    /// The credentials at hand until they expire; then, and the first time, those that are found now. `now.wall` is the service's time, as far as it is known.
+    ///
+    /// # Errors
+    /// None are found. While that was asked of somebody, it is not asked again at once: the error says how long that takes.
+    pub fn credentials(&mut self, now: Now) -> Result<&Credentials, CredentialsError> {
+        self.begin(now);
+        if !self.is_good(now) {
+            if let Some(error) = self.held_back(now) {
+                return Err(error);
+            }
+            let looked = self.look(now);
+            if !self.is_good(now) {
+                looked.map_err(|error| self.held_back(now).unwrap_or(error))?;
+            }
+        }
+        self.current()
+    }
+
+    /// Looks again, since the service refused what was found. When that fails, the old ones are kept for the next call of [`Chain::credentials`].
+    ///
+    /// # Errors
+    /// None are found.
     pub fn refresh(&mut self, now: Now) -> Result<&Credentials, CredentialsError> {
-        self.current = Some(self.find(now)?);
-        self.found()
+        self.began = true;
+        self.look(now)?;
+        self.current()
+    }
+
+    /// Renews credentials that will expire, where it is time: in a spare moment, or between two requests when there was none for long. A failure is logged, no
+    /// more: those at hand are good.
+    pub fn maintain(&mut self, now: Now, spare: bool) {
+        if self.current.is_some() && self.refresh.is_due(now, spare) {
+            // What is to be said of it was said.
+            drop(self.look(now));
+        }
+    }
+
+    /// When a spare moment is to be used for [`Chain::maintain`].
+    pub fn next_maintenance(&self, now: Now) -> Option<Deadline> {
+        self.current.as_ref()?;
+        self.refresh.next(now)
     }
 
     /// Which source the current credentials are from.
@@ -151,8 +210,118 @@ impl Chain {
         &self.passed_over
     }
 
-    fn found(&self) -> Result<&Credentials, CredentialsError> {
+    fn current(&self) -> Result<&Credentials, CredentialsError> {
         self.current.as_ref().map(|current| &current.found.credentials).ok_or_else(|| CredentialsError::not_found(&self.passed_over))
+    }
+
+    fn is_good(&self, now: Now) -> bool {
+        self.current.is_some() && self.refresh.is_good(now)
+    }
+
+    /// Why the last look failed, while nobody is asked again, and for how long that is.
+    fn held_back(&self, now: Now) -> Option<CredentialsError> {
+        let (wait, error) = self.refresh.wait(now).zip(self.error.as_ref())?;
+        Some(error.clone().with_retry_after(wait))
+    }
+
+    /// Once: takes what an earlier process left.
+    fn begin(&mut self, now: Now) {
+        if std::mem::replace(&mut self.began, true) {
+            return;
+        }
+        let Some(cache) = &self.cache else { return };
+        match cache.read(&self.options.http.clock) {
+            Ok(Some(Entry { left, source, what: Cached::Credentials { credentials, outlive } })) => {
+                let Some(source) = NAMES.into_iter().chain(ORDER.map(Source::name)).find(|name| *name == source) else { return };
+                let expires = Some(Deadline(now.mono + left));
+                self.options.log.debug(format_args!("credentials: those of an earlier process are good"));
+                self.take(now, Current { source, found: Found { credentials, expires, outlive, cacheable: false } });
+            }
+            Ok(Some(Entry { left, source, what: Cached::Absent { why } })) => {
+                let source = ORDER.into_iter().find(|known| known.name() == source);
+                self.absent = source.map(|source| Absent { source, why, until: Deadline(now.mono + left) });
+            }
+            Ok(None) => {}
+            Err(why) => self.options.log.debug(format_args!("credentials: none of an earlier process: {why}")),
+        }
+    }
+
+    /// Asks, and keeps what that gives.
+    fn look(&mut self, now: Now) -> Result<(), CredentialsError> {
+        let clock = self.options.http.clock;
+        let (began, absent_until) = (clock.now().mono, self.absent.as_ref().map(|absent| absent.until));
+        let looked = self.find(now);
+        let took = clock.now().mono.saturating_sub(began);
+        let now = Now { mono: now.mono + took, wall: now.wall + took };
+        match looked {
+            Ok(current) => {
+                if current.found.cacheable
+                    && let Some(expires) = current.found.expires
+                {
+                    let what = Cached::Credentials { credentials: current.found.credentials.clone(), outlive: current.found.outlive };
+                    self.remember(&Entry { left: expires.left(now), source: current.source.into(), what });
+                }
+                self.take(now, current);
+                Ok(())
+            }
+            Err(error) => {
+                if let Some(absent) = self.absent.as_ref().filter(|absent| Some(absent.until) != absent_until) {
+                    let what = Cached::Absent { why: absent.why.clone() };
+                    self.remember(&Entry { left: absent.until.left(now), source: absent.source.name().into(), what });
+                }
+                self.note_failure(now, &error);
+                Err(error)
+            }
+        }
+    }
+
+    fn take(&mut self, now: Now, current: Current) {
+        let log = &self.options.log;
+        self.refresh.found(now, current.found.expires, current.found.outlive, &mut self.random);
+        self.error = None;
+        if std::mem::take(&mut self.failing) {
+            log.info(format_args!("credentials: renewed again by {}", current.source));
+        }
+        let id = |current: &Current| (current.source, current.found.credentials.access_key_id().to_owned());
+        if self.current.as_ref().map(id) != Some(id(&current)) {
+            match self.refresh.expires() {
+                Some(expires) => log.info(format_args!("credentials: {}, until {}", current.source, Utc(now.wall + expires.left(now)))),
+                None => log.info(format_args!("credentials: {}, which do not expire", current.source)),
+            }
+            if self.current.is_none() {
+                cache::warn_of_open_files(&self.options.config, &self.options.environment, current.source, log);
+            }
+        }
+        self.current = Some(current);
+    }
+
+    fn note_failure(&mut self, now: Now, error: &CredentialsError) {
+        let left = self.refresh.failed(now, self.current.is_some(), error.retry_after, &mut self.random);
+        // To look into files costs nothing: what is missing there is seen as soon as it is there.
+        self.error = Some(error).filter(|error| error.class != Class::NoCredentials).cloned();
+        let until = self.refresh.expires().map_or(String::new(), |expires| format!(" until {}", Utc(now.wall + expires.left(now))));
+        let kept = match left {
+            Left::Good => format!("those at hand are used{until}"),
+            Left::Extended => format!("those at hand have expired and are used on{until}, which their source allows"),
+            // Whoever asked for them says it.
+            Left::Nothing => return,
+        };
+        let log = &self.options.log;
+        if std::mem::replace(&mut self.failing, true) {
+            log.debug(format_args!("credentials cannot be renewed: {error}; {kept}"));
+        } else {
+            log.warn(format_args!("credentials cannot be renewed: {error}; {kept}, trying again"));
+        }
+    }
+
+    /// Leaves it for the next process.
+    fn remember(&mut self, entry: &Entry) {
+        let Some(cache) = &self.cache else { return };
+        if let Err(why) = cache.write(entry, &self.options.http.clock) {
+            self.options.log.warn(format_args!("credentials are not kept for the next process: {why}"));
+            // Once is enough.
+            self.cache = None;
+        }
     }
 
     fn find(&mut self, now: Now) -> Result<Current, CredentialsError> {
@@ -163,18 +332,18 @@ impl Chain {
         let role = Role { arn: arn.clone(), session_name: config.role_session_name.clone(), external_id: config.external_id.clone(), duration: None };
         if let Some(file) = &config.web_identity_token_file {
             let found = web_identity::exchange(&mut context, &role, file)?;
-            return Ok(Current { source: "web identity", found });
+            return Ok(Current { source: WEB_IDENTITY, found });
         }
         let source = base(&mut context, &mut self.passed_over, &mut self.absent)?;
         let found = assume_role::assume(&mut context, &source.found.credentials, &role)?;
-        Ok(Current { source: "assumed role", found })
+        Ok(Current { source: ASSUMED_ROLE, found })
     }
 }
 
 /// What holds without a role.
 fn base(context: &mut Context<'_>, passed_over: &mut Vec<PassedOver>, absent: &mut Option<Absent>) -> Result<Current, CredentialsError> {
     if let Some(config) = &context.config.iot {
-        return Ok(Current { source: "AWS IoT", found: iot::load(context, config)? });
+        return Ok(Current { source: IOT, found: iot::load(context, config)? });
     }
     for source in ORDER {
         let why = match load_unless_absent(source, context, absent)? {

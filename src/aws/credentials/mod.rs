@@ -3,6 +3,7 @@
 //! Nothing here shows a secret: not an error, not `Debug`. Files are read when credentials are asked for the first time and at each refresh, never in between.
 
 mod assume_role;
+mod cache;
 mod chain;
 mod container;
 mod environment;
@@ -13,6 +14,7 @@ mod iot;
 mod metadata;
 mod process;
 mod profile;
+mod refresh;
 mod sts;
 mod trusted;
 mod web_identity;
@@ -21,6 +23,7 @@ use std::fmt;
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
+use zeroize::Zeroizing;
 
 pub use chain::{Chain, ChainOptions, PassedOver};
 
@@ -145,6 +148,10 @@ impl CredentialsError {
         }
     }
 
+    fn with_retry_after(self, wait: Duration) -> CredentialsError {
+        CredentialsError { retry_after: Some(wait), ..self }
+    }
+
     /// Whether every provider was passed over, as opposed to one that is broken.
     pub fn is_not_found(&self) -> bool {
         self.code == NOT_FOUND
@@ -181,7 +188,8 @@ struct StaticKeys<'a> {
 impl StaticKeys<'_> {
     /// The credentials, or nothing when neither half is set. A token alone is nothing.
     fn complete(self, provider: &'static str) -> Result<Option<Credentials>, CredentialsError> {
-        let trimmed = |text: Option<String>| text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+        // What was read is wiped; what is given on wipes itself.
+        let trimmed = |text: Option<String>| text.map(Zeroizing::new).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
         let (place, names) = (self.place, self.names);
         let half = |set: &str, missing: &str| CredentialsError::broken(format!("{place}: {set} is set but {missing} is missing"));
         let (id, secret) = match (trimmed(self.id), trimmed(self.secret)) {

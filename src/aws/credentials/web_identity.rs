@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::assume_role::Role;
 use super::sts::{self, Proof};
 use super::{Context, CredentialsError, Found, Loaded};
-use crate::config::environment::expand_path;
+use crate::config::environment::find_path;
 
 /// Bytes of a token. Source: STS API reference.
 const TOKEN_SIZE_MAX: usize = 20_000;
@@ -28,7 +28,8 @@ pub(super) fn load_environment(context: &mut Context<'_>) -> Result<Loaded, Cred
 
 /// Asks STS, unsigned.
 pub(super) fn exchange(context: &mut Context<'_>, role: &Role, token_file: &Path) -> Result<Found, CredentialsError> {
-    let path = expand_path(token_file, context.environment);
+    let path = find_path(token_file, context.environment)
+        .map_err(|why| CredentialsError::broken(format!("web identity token file {}: {why}", token_file.display())))?;
     let wrong = |what: String| CredentialsError::broken(format!("web identity token file {}: {what}", path.display()));
     let bytes = read(&path).map_err(wrong)?;
     let token = std::str::from_utf8(&bytes).unwrap_or_default().trim();

@@ -1,5 +1,7 @@
 //! What the network cost, counted where it happens: at the socket, below TLS.
 
+use std::ops::Add;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A reading of the counters, since the start.
@@ -17,6 +19,33 @@ pub struct HttpCounts {
     pub reused_retries: u64,
     /// Names that were looked up.
     pub lookups: u64,
+}
+
+impl Add for HttpCounts {
+    type Output = HttpCounts;
+
+    fn add(self, other: HttpCounts) -> HttpCounts {
+        HttpCounts {
+            connects: self.connects + other.connects,
+            handshakes: self.handshakes + other.handshakes,
+            bytes_out: self.bytes_out + other.bytes_out,
+            bytes_in: self.bytes_in + other.bytes_in,
+            reused_retries: self.reused_retries + other.reused_retries,
+            lookups: self.lookups + other.lookups,
+        }
+    }
+}
+
+/// Tells another thread whether bytes move while a request is on its way.
+#[derive(Clone, Debug)]
+pub struct HttpMeter(pub(super) Arc<Counts>);
+
+impl HttpMeter {
+    /// Bytes in and out so far.
+    pub fn moved(&self) -> u64 {
+        let counts = self.0.read();
+        counts.bytes_in + counts.bytes_out
+    }
 }
 
 /// The counters, shared by connector, transports and resolver.

@@ -26,7 +26,7 @@ use ureq::http::{HeaderMap, Uri};
 use ureq::{Agent, Proxy};
 
 pub use client_certificate::{ClientCertificate, ClientCertificateError};
-pub use counts::HttpCounts;
+pub use counts::{HttpCounts, HttpMeter};
 pub use date::parse_http_date;
 pub use error::{HttpError, HttpErrorKind, TlsProblem};
 pub use roots::HttpSetupError;
@@ -234,6 +234,11 @@ impl Http {
     /// What the network has cost so far.
     pub fn counts(&self) -> HttpCounts {
         self.counts.read()
+    }
+
+    /// Tells another thread whether bytes move.
+    pub fn meter(&self) -> HttpMeter {
+        HttpMeter(self.counts.clone())
     }
 
     fn agent_for(&self, uri: &Uri) -> Result<&Agent, HttpError> {

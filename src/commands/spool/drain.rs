@@ -156,7 +156,7 @@ impl Drain<'_> {
         let input = Input { reader: Box::new(io::empty()), kind: InputKind::RegularFile };
         let cannot_start = |error: io::Error| Failure::io(format!("the run could not start: {error}"));
         let signals = self.signals.again().map_err(cannot_start)?;
-        let run = Run { clock: self.clock, log: self.log.clone(), signals, status: self.bar, disks, backlog: Some(backlog) };
+        let run = Run { clock: self.clock, log: self.log.clone(), signals, status: self.bar, disks, backlog: Some(backlog), service: None };
         daemon::run(config, input, Output::Kinesis(Box::new(sender)), run).map_err(cannot_start)
     }
 

@@ -1,5 +1,6 @@
 //! A socket that lines come through: a stream socket gives connections, a datagram socket the lines themselves.
 
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
@@ -29,6 +30,14 @@ pub struct Listener {
     pub(super) is_ready: bool,
     /// Nothing will come any longer.
     pub(super) is_over: bool,
+}
+
+/// The system has no room for a connection that waits.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) error: io::Error,
+    /// It had none the last time either.
+    pub(super) said: bool,
 }
 
 impl Listener {
@@ -82,21 +91,24 @@ impl Listener {
     }
 
     /// The next connection that waits, if one does.
-    pub(super) fn accept(&mut self, now: Now) -> Result<Option<OwnedFd>, Errno> {
+    pub(super) fn accept(&mut self, now: Now) -> Result<Option<OwnedFd>, Refused> {
         loop {
             match accept_with(&self.socket, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
-                Ok(socket) => return Ok(Some(socket)),
+                Ok(socket) => {
+                    self.left_alone = None;
+                    return Ok(Some(socket));
+                }
                 Err(Errno::INTR | Errno::CONNABORTED) => {}
                 Err(Errno::AGAIN) => return Ok(None),
                 Err(found) => {
-                    self.left_alone = Some(Deadline(now.mono + LEFT_ALONE));
-                    return Err(found);
+                    let said = self.left_alone.replace(Deadline(now.mono + LEFT_ALONE)).is_some();
+                    return Err(Refused { error: found.into(), said });
                 }
             }
         }
     }
 
-    /// It is not to be asked until then.
+    /// It is not to be asked until then, since the system had no room for a connection.
     pub(super) fn left_alone(&self, now: Now) -> Option<Deadline> {
         self.left_alone.filter(|until| !until.passed(now))
     }
@@ -123,5 +135,42 @@ impl Drop for Listener {
         if let Some(file) = &self.file {
             file.remove();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
+    use std::time::Duration;
+
+    const NOW: Now = Now { mono: Duration::ZERO, wall: Duration::ZERO };
+
+    #[test]
+    fn a_socket_that_was_handed_in_is_used_and_its_file_left_alone() {
+        let path = std::env::temp_dir().join(format!("kinegraf-inherited-{}", std::process::id()));
+        _ = std::fs::remove_file(&path);
+        let theirs = UnixListener::bind(&path).unwrap();
+        let mut listener = Listener::inherited(theirs.try_clone().unwrap().into(), "kinegraf.socket").unwrap();
+        assert!(listener.accept(NOW).unwrap().is_none(), "it does not block");
+        let client = UnixStream::connect(&path).unwrap();
+        assert!(listener.accept(NOW).unwrap().is_some());
+        drop(client);
+        listener.close_door();
+        drop(listener);
+        UnixStream::connect(&path).expect("whoever handed it in goes on listening");
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn what_lines_cannot_come_through_is_refused_by_its_name() {
+        let (connected, _other) = UnixStream::pair().unwrap();
+        let file = std::fs::File::open("/dev/null").unwrap();
+        let inet = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        for fd in [OwnedFd::from(connected), file.into(), inet.into()] {
+            let error = Listener::inherited(fd, "wrong.socket").unwrap_err().to_string();
+            assert!(error.starts_with("wrong.socket: the "), "{error}");
+        }
+        assert!(Listener::inherited(UnixDatagram::unbound().unwrap().into(), "right.socket").unwrap().is_datagrams());
     }
 }

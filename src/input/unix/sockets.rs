@@ -15,6 +15,7 @@ use crate::counters::InputCounters;
 use crate::input::composer::{Composer, IntakeOptions, Rejection};
 use crate::input::line_reader::Tail;
 use crate::limits::{CLIENTS_MAX, LISTENERS_MAX};
+use crate::line::partition_key::PartitionMethod;
 use crate::log::Log;
 use crate::pipeline::Fate;
 use crate::spool::block::{BlockBuilder, Position};
@@ -23,7 +24,7 @@ use crate::time::{Deadline, Now};
 use super::client::{CLIENT_BUFFER_SIZE, Client, LongLine};
 use super::datagrams::{Datagrams, Received};
 use super::hand_off::{Books, Offers};
-use super::listener::Listener;
+use super::listener::{Listener, Refused};
 use super::long_lines::{HELD_MAX, LongLines};
 use super::peer::Peer;
 use super::unpacker::Unpacker;
@@ -70,21 +71,27 @@ pub struct Sockets {
 }
 
 impl Sockets {
-    /// Bytes that `clients` connections and a stream of datagrams need at most, beside the composer.
-    pub fn memory(clients: usize, line_size: usize) -> usize {
-        let client = 2 * CLIENT_BUFFER_SIZE + Unpacker::MEMORY;
-        clients * client + LongLines::memory(line_size) + Datagrams::memory(line_size) + Unpacker::MEMORY
+    /// Bytes that `clients` connections hold at most: each its splitter's buffer, and where it sends packed bytes those and the state that unpacks them; and
+    /// the buffers for long lines.
+    pub fn clients_memory(clients: usize, line_size: usize) -> usize {
+        clients * (size_of::<Client>() + 2 * CLIENT_BUFFER_SIZE + Unpacker::MEMORY) + LongLines::memory(line_size)
+    }
+
+    /// Bytes that datagrams need at most.
+    pub fn datagrams_memory(line_size: usize) -> usize {
+        Datagrams::memory(line_size) + Unpacker::MEMORY
     }
 
     /// Serves `listeners`, of which there are at most [`LISTENERS_MAX`].
     ///
     /// # Errors
     /// The pair of sockets that wakes it cannot be made.
-    pub fn new(options: SocketsOptions, mut listeners: Vec<Listener>, log: Log) -> io::Result<Sockets> {
+    pub fn new(mut options: SocketsOptions, mut listeners: Vec<Listener>, log: Log) -> io::Result<Sockets> {
         let (wake, waker) = UnixStream::pair()?;
         wake.set_nonblocking(true)?;
         waker.set_nonblocking(true)?;
         listeners.truncate(LISTENERS_MAX);
+        options.clients = options.clients.min(CLIENTS_MAX as usize);
         let line_size = options.intake.line_size;
         let datagrams = listeners.iter().any(Listener::is_datagrams).then(|| Datagrams::new(line_size));
         Ok(Sockets {
@@ -138,6 +145,11 @@ impl Sockets {
         self.composer.block().clear();
     }
 
+    /// From here on lines get their keys so.
+    pub fn set_partition(&mut self, partition: PartitionMethod) {
+        self.composer.set_partition(partition);
+    }
+
     /// What was counted, of all senders.
     pub fn counters(&self) -> &InputCounters {
         self.composer.counters()
@@ -151,7 +163,7 @@ impl Sockets {
         self.clients.iter().for_each(Client::close_door);
     }
 
-    /// Whether everything was taken that was written before `stop`.
+    /// Whether everything was taken that was written before `stop`; who waits for an answer may still be there.
     pub fn is_over(&self) -> bool {
         self.stopping
             && self.found_nothing
@@ -167,7 +179,7 @@ impl Sockets {
         self.let_go();
         self.lend_buffers(now, may_read);
         let undrained = self.clients.iter().any(|client| client.is_undrained) || self.datagrams.as_ref().is_some_and(|d| d.is_undrained);
-        let at_once = may_read && (undrained || self.stopping);
+        let at_once = may_read && (undrained || self.stopping && !self.is_over());
         let timeout = if at_once { Some(Duration::ZERO) } else { [timeout, self.due(now, may_read)].into_iter().flatten().min() };
         let found = self.poll(now, timeout, may_read)?;
         self.found_nothing = may_read && !found && !undrained;
@@ -221,39 +233,44 @@ impl Sockets {
 
     /// When something is to be done though nothing comes.
     fn due(&self, now: Now, may_read: bool) -> Option<Duration> {
-        let waits = may_read && self.clients.iter().any(|client| matches!(client.long_line, LongLine::Waits(_)));
+        let waiting = self.waiting_since().filter(|_| may_read);
         let held = self.clients.iter().filter_map(|client| match client.long_line {
-            LongLine::Holds(_, since) if waits => Some(Deadline(since + HELD_MAX).left(now)),
+            LongLine::Holds(_, since) => waiting.map(|waiting| Deadline(since.max(waiting) + HELD_MAX).left(now)),
             _ => None,
         });
         let handed_over = self.clients.iter().filter_map(|client| Some(client.hand_off.due()?.left(now)));
         held.chain(handed_over).chain(self.listeners.iter().filter_map(|listener| Some(listener.left_alone(now)?.left(now)))).min()
     }
 
+    /// Since when somebody waits for a buffer for a long line.
+    fn waiting_since(&self) -> Option<Duration> {
+        let waiting = self.clients.iter().filter_map(|client| match client.long_line {
+            LongLine::Waits(since) => Some(since),
+            _ => None,
+        });
+        waiting.min()
+    }
+
     /// Gives the buffers for long lines to those who have waited longest, and ends a line that others have waited for long enough.
     fn lend_buffers(&mut self, now: Now, may_read: bool) {
-        loop {
-            let waiting = self.clients.iter_mut().filter_map(|client| match client.long_line {
-                LongLine::Waits(since) => Some((since, client)),
-                _ => None,
-            });
-            let Some((_, client)) = waiting.min_by_key(|(since, _)| *since) else { break };
-            if !client.take_buffer(now, &mut self.long_lines) {
-                self.end_lines(now, may_read);
+        while let Some(waiting) = self.waiting_since() {
+            let first = self.clients.iter_mut().find(|client| client.long_line == LongLine::Waits(waiting));
+            if !first.is_some_and(|client| client.take_buffer(now, &mut self.long_lines)) {
+                self.end_lines(now, waiting, may_read);
                 break;
             }
         }
         self.held_off = !may_read;
     }
 
-    fn end_lines(&mut self, now: Now, may_read: bool) {
+    fn end_lines(&mut self, now: Now, waiting: Duration, may_read: bool) {
         let held_off = self.held_off;
         for client in &mut self.clients {
             let LongLine::Holds(_, since) = &mut client.long_line else { continue };
             // What it could not be read for is not its fault.
             if held_off || !may_read {
                 *since = now.mono;
-            } else if Deadline(*since + HELD_MAX).passed(now) {
+            } else if Deadline(waiting.max(*since) + HELD_MAX).passed(now) {
                 client.abandon_line();
             }
         }
@@ -360,9 +377,11 @@ impl Sockets {
                 let socket = match self.listeners[n].accept(now) {
                     Ok(Some(socket)) => socket,
                     Ok(None) => break,
-                    Err(error) => {
-                        let (name, error) = (self.listeners[n].name(), io::Error::from(error));
-                        self.log.warn(format_args!("{name}: a client cannot be taken: {error}; it is tried again every second"));
+                    Err(Refused { error, said }) => {
+                        let name = self.listeners[n].name();
+                        if !said {
+                            self.log.warn(format_args!("{name}: a client cannot be taken: {error}; it is tried again every second"));
+                        }
                         break;
                     }
                 };

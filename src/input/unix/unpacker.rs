@@ -129,7 +129,7 @@ impl Unpacker {
             }
             if !self.gzip && self.at == At::Between {
                 // The header belongs to what Decompress reads.
-                self.begin_body(true);
+                self.at = self.begin_body(true);
                 continue;
             }
             let byte = self.input[self.start];
@@ -148,16 +148,19 @@ impl Unpacker {
         if self.gzip {
             self.crc.update(&out[..n]);
         }
+        if n == 0 && status != Status::StreamEnd && self.start < self.end {
+            return Err(Corrupt("the packed data does not go on"));
+        }
         if status == Status::StreamEnd {
             self.at = if self.gzip { At::Trailer { seen: 0, value: 0 } } else { At::Between };
         }
         Ok(n)
     }
 
-    fn begin_body(&mut self, zlib: bool) {
+    fn begin_body(&mut self, zlib: bool) -> At {
         self.state.reset(zlib);
         self.crc.reset();
-        self.at = At::Body;
+        At::Body
     }
 
     /// One byte of gzip's header or trailer.
@@ -171,19 +174,19 @@ impl Unpacker {
             At::Header { seen: 3, .. } if byte & RESERVED != 0 => return Err(Corrupt("a gzip member has flags that nobody knows")),
             At::Header { seen: 3, .. } => At::Header { seen: 4, flags: byte },
             At::Header { seen: 9, flags } if flags & EXTRA != 0 => At::ExtraSize { seen: 0, size: 0, flags },
-            At::Header { seen: 9, flags } => return Ok(self.after_extra(flags)),
+            At::Header { seen: 9, flags } => self.after_extra(flags),
             At::Header { seen, flags } => At::Header { seen: seen + 1, flags },
             At::ExtraSize { seen: 0, flags, .. } => At::ExtraSize { seen: 1, size: byte.into(), flags },
             At::ExtraSize { size, flags, .. } => match size | u16::from(byte) << 8 {
-                0 => return Ok(self.after_extra(flags)),
+                0 => self.after_extra(flags),
                 left => At::Extra { left, flags },
             },
-            At::Extra { left: 1, flags } => return Ok(self.after_extra(flags)),
+            At::Extra { left: 1, flags } => self.after_extra(flags),
             At::Extra { left, flags } => At::Extra { left: left - 1, flags },
-            At::Text { flags } if byte == 0 => return Ok(self.after_extra(flags)),
+            At::Text { flags } if byte == 0 => self.after_extra(flags),
             At::Text { flags } => At::Text { flags },
             At::HeaderCrc { seen: 0 } => At::HeaderCrc { seen: 1 },
-            At::HeaderCrc { .. } => return Ok(self.begin_body(false)),
+            At::HeaderCrc { .. } => self.begin_body(false),
             At::Trailer { seen, value } => {
                 let value = value | u64::from(byte) << (8 * seen);
                 if seen == 7 {
@@ -202,16 +205,16 @@ impl Unpacker {
     }
 
     /// Behind the extra field, or a text: the texts and the checksum that are still to come.
-    fn after_extra(&mut self, flags: u8) {
-        self.at = if flags & NAME != 0 {
+    fn after_extra(&mut self, flags: u8) -> At {
+        if flags & NAME != 0 {
             At::Text { flags: flags & !NAME }
         } else if flags & COMMENT != 0 {
             At::Text { flags: flags & !COMMENT }
         } else if flags & HEADER_CRC != 0 {
             At::HeaderCrc { seen: 0 }
         } else {
-            return self.begin_body(false);
-        };
+            self.begin_body(false)
+        }
     }
 }
 

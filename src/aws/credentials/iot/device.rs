@@ -11,7 +11,7 @@ use crate::aws::credentials::{Context, CredentialsError};
 use crate::aws::http::{ClientCertificate, ClientCertificateError};
 use crate::aws::message;
 use crate::config::IotConfig;
-use crate::config::environment::Environment;
+use crate::config::environment::find_path;
 
 /// Bytes of a file that is read here; a key of 4096 bits in PEM has 3.3 KB.
 const FILE_SIZE_MAX: usize = 64 << 10;
@@ -35,7 +35,7 @@ pub(super) struct Device {
 impl Device {
     /// Reads the files that `config` names, and warns once of a key that others may read.
     pub(super) fn read(context: &mut Context<'_>, config: &IotConfig) -> Result<Device, CredentialsError> {
-        let path = |path: &Path, key: &str| expand(path, context.environment).map_err(|why| wrong(path, key, why));
+        let path = |path: &Path, key: &str| find_path(path, context.environment).map_err(|why| wrong(path, key, why));
         let (certificate, key) = (path(&config.certificate, CERTIFICATE)?, path(&config.private_key, PRIVATE_KEY)?);
         let ca = config.ca.as_deref().map(|ca| path(ca, "credentials.iot.ca")).transpose()?;
         let (certificate_pem, _) = read(&certificate, CERTIFICATE)?;
@@ -59,17 +59,6 @@ impl Device {
 
 fn wrong(path: &Path, key: &str, what: impl std::fmt::Display) -> CredentialsError {
     CredentialsError::broken(format!("{} ({key}): {what}", path.display()))
-}
-
-/// `~/` and `$CREDENTIALS_DIRECTORY/`, which systemd sets for `LoadCredential=`.
-fn expand(path: &Path, environment: &Environment) -> Result<PathBuf, String> {
-    for (start, name) in [("~", "HOME"), ("$CREDENTIALS_DIRECTORY", "CREDENTIALS_DIRECTORY"), ("${CREDENTIALS_DIRECTORY}", "CREDENTIALS_DIRECTORY")] {
-        if let Ok(rest) = path.strip_prefix(start) {
-            let directory = environment.get(name).ok_or_else(|| format!("{name} is not set"))?;
-            return Ok(Path::new(&directory).join(rest));
-        }
-    }
-    Ok(path.to_owned())
 }
 
 /// A file's text and mode.
@@ -192,20 +181,5 @@ mod tests {
             let error = fill(template, certificate, &serial).unwrap_err().to_string();
             assert!(error.contains(words) && error.contains("credentials.iot.thing_name"), "{error}");
         }
-    }
-
-    #[test]
-    fn paths_begin_at_home_or_where_systemd_puts_credentials() {
-        let environment = Environment::from_pairs(&[("HOME", "/home/pi"), ("CREDENTIALS_DIRECTORY", "/run/credentials/k")]);
-        for (path, expanded) in [
-            ("~/key.pem", "/home/pi/key.pem"),
-            ("$CREDENTIALS_DIRECTORY/key.pem", "/run/credentials/k/key.pem"),
-            ("${CREDENTIALS_DIRECTORY}/key.pem", "/run/credentials/k/key.pem"),
-            ("/etc/~/key.pem", "/etc/~/key.pem"),
-            ("key.pem", "key.pem"),
-        ] {
-            assert_eq!(expand(Path::new(path), &environment).unwrap(), Path::new(expanded));
-        }
-        assert!(expand(Path::new("$CREDENTIALS_DIRECTORY/x"), &Environment::default()).unwrap_err().contains("CREDENTIALS_DIRECTORY is not set"));
     }
 }
