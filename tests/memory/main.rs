@@ -18,7 +18,7 @@ mod support;
 
 #[cfg(not(test))]
 fn main() {
-    for (name, test) in allocations::ALL {
+    for (name, test) in allocations::ALL.into_iter().chain(sockets::ALL) {
         println!("{name}");
         test();
     }
