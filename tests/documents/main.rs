@@ -6,6 +6,7 @@ mod support;
 
 mod commands;
 mod links;
+mod manual;
 mod options;
 mod policies;
 mod records;
