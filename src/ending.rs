@@ -7,7 +7,7 @@ use std::fmt;
 
 use crate::config::Destination;
 use crate::kinesis::outcome::{Class, Failure};
-use crate::limits::FIRST_LINE_SIZE_MAX;
+use crate::limits::{FIRST_LINE_SIZE_MAX, MESSAGE_SIZE_MAX};
 
 /// Wrong arguments.
 pub const USAGE: u8 = 64;
@@ -62,13 +62,21 @@ pub struct Ending {
 }
 
 impl Ending {
+    /// The answer that the run did not wait for was not the stream's: `whom` was asked for credentials, and had not given any.
+    pub fn was_asking(&mut self, whom: &str) {
+        if let Cause::Undelivered { failure: failure @ None, in_flight: true, .. } = &mut self.cause {
+            let (code, message) = ("no_answer_yet".to_owned(), ascii(whom, MESSAGE_SIZE_MAX));
+            *failure = Some(Failure { class: Class::CredentialsUnavailable, status: None, code, message, retry_after: None, date: None });
+        }
+    }
+
     /// The process's exit code.
     pub fn code(&self) -> u8 {
         match &self.cause {
             Cause::Delivered | Cause::Kept | Cause::Unwanted => 0,
             Cause::Refused(failure) => match failure.class {
                 Class::StreamMissing => NO_STREAM,
-                Class::Misconfigured | Class::Invalid | Class::TooLarge => CONFIG,
+                Class::Misconfigured | Class::CredentialsMisconfigured | Class::Invalid | Class::TooLarge => CONFIG,
                 _ => NO_PERMISSION,
             },
             Cause::Undelivered { .. } => TEMPORARY,
@@ -87,6 +95,7 @@ impl Ending {
                     left = format!("{left}; {spool}");
                 }
                 match failure {
+                    Some(failure) if failure.class == Class::CredentialsUnavailable => format!("{left}; {}: {failure}", no_credentials(destination)),
                     Some(failure) => format!("{left}; last answer of {}: {failure}", place(destination)),
                     None if *in_flight => format!("{left}; no answer yet of {}", place(destination)),
                     None => format!("{left}; destination: {}", place(destination)),
@@ -127,9 +136,14 @@ fn refused(failure: &Failure, destination: Option<&Destination>) -> String {
             format!("stream '{stream}' does not exist in region '{region}' ({failure}); create it, or mend 'streamname' and 'region'")
         }
         Class::Misconfigured | Class::Invalid | Class::TooLarge => format!("stream '{stream}' in region '{region}' refuses every request: {failure}"),
-        Class::NoCredentials => format!("no credentials for stream '{stream}' in region '{region}': {failure}"),
+        Class::NoCredentials | Class::CredentialsMisconfigured => format!("{}: {failure}", no_credentials(destination)),
         _ => format!("access to stream '{stream}' in region '{region}' refused: {failure}"),
     }
+}
+
+fn no_credentials(destination: Option<&Destination>) -> String {
+    let (stream, region) = destination.map_or(("", ""), |d| (d.stream.as_str(), d.region.as_str()));
+    format!("no credentials for stream '{stream}' in region '{region}'")
 }
 
 fn place(destination: Option<&Destination>) -> String {

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use kinegraf::aws::credentials::Asking;
 use kinegraf::cli::{self, Command, ForwardOptions, MigrateOptions, Options, SpoolAction, SpoolOptions};
 use kinegraf::commands::forward;
 use kinegraf::commands::migrate;
@@ -95,7 +96,8 @@ fn run(options: &Options, clock: Clock) -> ExitCode {
     let log = Log::open(config.log, hold, &environment, !config.dry_run);
     config.notes.iter().for_each(|note| log.warn(format_args!("{note}")));
     warn_of_open_file(&config, &log);
-    let output = match output(&config, environment.clone(), clock, &log) {
+    let asking = Asking::default();
+    let output = match output(&config, environment.clone(), clock, &log, &asking) {
         Ok(output) => output,
         Err(error) => return fail(ending::CONFIG, &error),
     };
@@ -109,15 +111,17 @@ fn run(options: &Options, clock: Clock) -> ExitCode {
     let cannot = |error: std::io::Error| format!("the run could not start: {error}");
     let finished = Signals::listen().map_err(cannot).and_then(|signals| {
         // Before anybody can find a socket: from then on somebody may want a reload.
-        let service = if on_sockets { Some(service(options, &config, &environment, clock, &log, &signals).map_err(cannot)?) } else { None };
+        let service = if on_sockets { Some(service(options, &config, &environment, clock, &log, &signals, &asking).map_err(cannot)?) } else { None };
         let source = if on_sockets { sockets(&config, inherited, &log)? } else { stdin::open().map(Source::from).map_err(cannot)? };
         let run = Run { clock, log: log.clone(), signals, status, disks, backlog: None, service };
         daemon::run(&config, source, output, run).map_err(cannot)
     });
-    let summary = match finished {
+    let whom = asking.end();
+    let mut summary = match finished {
         Ok(summary) => summary,
         Err(error) => return fail(ending::IO, &error),
     };
+    whom.iter().for_each(|whom| summary.ending.was_asking(whom));
     summary.say(&log);
     log.end(&summary.ending.reason(config.destination.as_ref()));
     ExitCode::from(summary.ending.code())
@@ -159,15 +163,23 @@ fn sockets(config: &Config, inherited: Vec<Inherited>, log: &Log) -> Result<Sour
 }
 
 /// What a run on sockets does beside.
-fn service(options: &Options, config: &Config, environment: &Environment, clock: Clock, log: &Log, signals: &Signals) -> std::io::Result<Service> {
+fn service(
+    options: &Options,
+    config: &Config,
+    environment: &Environment,
+    clock: Clock,
+    log: &Log,
+    signals: &Signals,
+    asking: &Asking,
+) -> std::io::Result<Service> {
     signals.listen_to_hangup()?;
     let read = {
         let (options, environment) = (options.clone(), environment.clone());
         move || config::load(&options, &environment, FILES).map_err(|error| error.to_string())
     };
     let output = {
-        let (environment, log) = (environment.clone(), log.clone());
-        move |config: &Config| output(config, environment.clone(), clock, &log)
+        let (environment, log, asking) = (environment.clone(), log.clone(), asking.clone());
+        move |config: &Config| output(config, environment.clone(), clock, &log, &asking)
     };
     let reload = Reload::new(config.clone(), Box::new(read), Box::new(output));
     Ok(Service { systemd: Systemd::from_environment(environment, std::process::id()), reload })
@@ -245,11 +257,11 @@ fn drain(options: DrainOptions<'_>, config: &Config, environment: &Environment, 
     drain::run(&drain, options, &mut std::io::stdout())
 }
 
-fn output(config: &Config, environment: Environment, clock: Clock, log: &Log) -> Result<Output, String> {
+fn output(config: &Config, environment: Environment, clock: Clock, log: &Log, asking: &Asking) -> Result<Output, String> {
     match &config.destination {
         Some(destination) if !config.dry_run => {
             let sender = Sender::new(config, destination.clone(), environment, clock, log.clone()).map_err(|error| error.to_string())?;
-            Ok(Output::Kinesis(Box::new(sender)))
+            Ok(Output::Kinesis(Box::new(sender.showing(asking.clone()))))
         }
         _ => Ok(Output::DryRun(Box::new(std::io::stdout()))),
     }

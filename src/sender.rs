@@ -1,7 +1,7 @@
 //! One request from batch to answer: body, credentials, signature, HTTP, and what the answer means. Keeps nothing between requests but buffers, the
 //! connection and the credentials; retries nothing but a kept connection that turned out dead (`aws::http`).
 
-use crate::aws::credentials::{Chain, ChainOptions};
+use crate::aws::credentials::{Asking, Chain, ChainOptions};
 use crate::aws::http::{Http, HttpCounts, HttpMeter, HttpOptions, HttpSetupError};
 use crate::aws::signer::{PayloadHash, Signable, sign};
 use crate::config::{Config, Destination, Environment};
@@ -53,6 +53,12 @@ impl Sender {
     /// Uses a spare moment: renews credentials that will expire. `now.wall` is the service's time, as far as it is known.
     pub fn maintain(&mut self, now: Now) {
         self.chain.maintain(now, true);
+    }
+
+    /// Shows who is asked for credentials to whoever ends the run meanwhile.
+    pub fn showing(mut self, asking: Asking) -> Sender {
+        self.chain.show(asking);
+        self
     }
 
     /// What the network has cost so far.

@@ -16,7 +16,7 @@ pub enum Pairing {
     Exec,
     /// `outputs.execd`: one process as long as Telegraf runs.
     Execd,
-    /// `outputs.socket_writer`: a process that systemd starts for Telegraf's connection.
+    /// `outputs.socket_writer`: a daemon beside Telegraf, whose socket systemd keeps.
     Socket,
 }
 
@@ -68,7 +68,7 @@ pub(super) fn help() -> String {
     out.push_str(
         "\nexec    Telegraf keeps a batch until kinegraf has stored every line of it; a short process a batch\n\
          execd   one process as long as Telegraf runs; what is between the two is lost with either\n\
-         socket  a process that systemd starts for Telegraf's connection; loses as execd does\n\n\
+         socket  a daemon beside Telegraf, on a socket that systemd keeps; loses what nobody has read there\n\n\
          exit codes: 0 done, 64 usage, 74 a file cannot be written, 78 the configuration has mistakes\n",
     );
     out

@@ -83,7 +83,8 @@ fn scale(class: Class) -> Scale {
         Class::Throttled => THROTTLED,
         Class::Broken | Class::TimedOut | Class::Unknown | Class::Unavailable => SERVER,
         Class::CredentialsUnavailable => THROTTLED,
-        Class::Signature | Class::Credentials | Class::NoCredentials | Class::Denied | Class::StreamMissing | Class::Misconfigured => REFUSED,
+        Class::Signature | Class::Credentials | Class::NoCredentials | Class::CredentialsMisconfigured => REFUSED,
+        Class::Denied | Class::StreamMissing | Class::Misconfigured => REFUSED,
         Class::Invalid | Class::TooLarge => REFUSED,
     }
 }

@@ -54,6 +54,8 @@ pub enum Class {
     NoCredentials,
     /// A source of credentials does not answer, or answers that it cannot now; nothing was sent.
     CredentialsUnavailable,
+    /// A source of credentials cannot be asked like that, which only a person can mend; nothing was sent.
+    CredentialsMisconfigured,
     /// Valid credentials without the right to do this, the KMS key included.
     Denied,
     /// The stream does not exist in this region and account.
@@ -69,12 +71,13 @@ pub enum Class {
 impl Class {
     /// Whether nothing of the request can have arrived.
     pub fn never_left(self) -> bool {
-        matches!(self, Class::Unreachable | Class::NoCredentials | Class::CredentialsUnavailable)
+        matches!(self, Class::Unreachable | Class::NoCredentials | Class::CredentialsUnavailable | Class::CredentialsMisconfigured)
     }
 
     /// Whether only a person can mend it: the stream is missing, access is refused, or the configuration is wrong.
     pub fn is_refusal(self) -> bool {
-        matches!(self, Class::Signature | Class::Credentials | Class::NoCredentials | Class::Denied | Class::StreamMissing | Class::Misconfigured)
+        let access = matches!(self, Class::Signature | Class::Credentials | Class::NoCredentials | Class::CredentialsMisconfigured | Class::Denied);
+        access || matches!(self, Class::StreamMissing | Class::Misconfigured)
     }
 }
 

@@ -63,7 +63,7 @@ fn a_file_that_is_not_there_or_not_a_file_is_named() {
     assert_mistake(IotConfig { certificate: missing(), ..good() }, &["/nowhere/device.pem (credentials.iot.certificate): there is no such file"]);
     assert_mistake(IotConfig { private_key: missing(), ..good() }, &["(credentials.iot.private_key): there is no such file"]);
     assert_mistake(IotConfig { ca: Some(missing()), ..good() }, &["/nowhere/device.pem (credentials.iot.ca): cannot read this CA file"]);
-    assert_mistake(IotConfig { certificate: files.dir.path().to_owned(), ..good() }, &["not a file"]);
+    assert_mistake(IotConfig { certificate: files.dir.path().to_owned(), ..good() }, &["not a regular file"]);
     let of_systemd = PathBuf::from("$CREDENTIALS_DIRECTORY/device.pem");
     assert_mistake(IotConfig { certificate: of_systemd, ..good() }, &["CREDENTIALS_DIRECTORY is not set"]);
 }

@@ -64,6 +64,11 @@ fn the_token_file_is_read_for_each_fetch() {
         let error = asking.assert_fails(&[path.to_str().unwrap(), TOKEN_FILE, words]);
         assert!(!error.is_not_found());
     }
+    // Opening a pipe would wait for whoever writes into it, for ever.
+    asking = Asking::with(&[(FULL, &url), (TOKEN_FILE, "$CREDENTIALS_DIRECTORY/pipe"), ("CREDENTIALS_DIRECTORY", dir.path().to_str().unwrap())]);
+    rustix::fs::mkfifoat(rustix::fs::CWD, dir.path().join("pipe"), rustix::fs::Mode::RWXU).unwrap();
+    asking.assert_fails(&[dir.path().join("pipe").to_str().unwrap(), "not a regular file"]);
+    asking = Asking::with(&[(FULL, &url), (TOKEN_FILE, path.to_str().unwrap())]);
     std::fs::remove_file(&path).unwrap();
     let error = asking.assert_fails(&[path.to_str().unwrap(), "No such file"]);
     assert_eq!(error.to_failure().class, Class::NoCredentials);

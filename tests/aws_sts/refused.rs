@@ -17,7 +17,7 @@ fn answering(answer: impl Fn() -> Answer + Send + 'static) -> Sts {
 
 #[test]
 fn every_refusal_has_its_class_its_code_and_what_to_do() {
-    use Class::{CredentialsUnavailable as Unavailable, Denied, Misconfigured, Signature};
+    use Class::{CredentialsMisconfigured as Misconfigured, CredentialsUnavailable as Unavailable, Denied, Signature};
     for (status, code, class, words) in [
         (403, "AccessDenied", Denied, "needs sts:AssumeRole, and the role's trust policy must allow who signs"),
         (403, "ExpiredToken", Class::Credentials, "the session that signs has expired"),

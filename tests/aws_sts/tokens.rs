@@ -75,7 +75,7 @@ fn a_file_without_a_token_is_named_and_nobody_is_asked() {
     let (sts, dir) = (generous(), TempDir::new());
     let missing = dir.path().join("nowhere");
     for (file, words) in [
-        (missing, ["nowhere: cannot be read", "must be there before"]),
+        (missing, ["nowhere: cannot be read", "the token must be there"]),
         (dir.path().to_owned(), ["web identity token file", "not a regular file"]),
         (dir.file("empty", " \n"), ["/empty: is empty", "must hold the token"]),
         (dir.file("two", format!("{TOKEN}\n{TOKEN}")), ["/two", "has a space, a control character"]),

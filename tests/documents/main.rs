@@ -6,6 +6,7 @@ mod support;
 
 mod commands;
 mod links;
+mod manual;
 mod options;
 mod policies;
 mod records;
@@ -20,6 +21,8 @@ pub(crate) const MANUAL: &str = include_str!("../../docs/migrating-from-telegraf
 pub(crate) const README: &str = include_str!("../../README.md");
 /// For a board whose identity is a certificate of AWS IoT.
 pub(crate) const PI: &str = include_str!("../../docs/raspberry-pi.md");
+/// The ways from Telegraf to kinegraf.
+pub(crate) const TELEGRAF: &str = include_str!("../../docs/telegraf.md");
 pub(crate) const GREENGRASS: &str = include_str!("../../docs/greengrass.md");
 
 pub(crate) fn root() -> PathBuf {

@@ -7,7 +7,7 @@ use std::path::Path;
 use kinegraf::cli::{self, Command};
 use kinegraf::config::{Environment, Files, load};
 
-use super::{GREENGRASS, MANUAL, PI, README, snippets};
+use super::{GREENGRASS, MANUAL, PI, README, TELEGRAF, snippets};
 
 fn assert_loads(text: &str, place: &str) {
     let Ok(Command::Run(options)) = cli::parse(["--config".into(), "f.toml".into()]) else { panic!("--config is no option") };
@@ -24,7 +24,7 @@ fn assert_loads(text: &str, place: &str) {
 #[test]
 fn every_piece_of_toml_in_the_documents_is_read_without_a_mistake() {
     let (mut ours, mut theirs) = (0, 0);
-    for (page, text) in [("manual", MANUAL), ("README", README), ("raspberry-pi", PI), ("greengrass", GREENGRASS)] {
+    for (page, text) in [("manual", MANUAL), ("README", README), ("raspberry-pi", PI), ("telegraf", TELEGRAF), ("greengrass", GREENGRASS)] {
         for (line, snippet) in snippets(text, "toml") {
             let place = format!("{page}:{line}");
             toml::de::DeTable::parse(&snippet).unwrap_or_else(|error| panic!("{place}: {error}"));

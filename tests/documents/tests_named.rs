@@ -1,6 +1,6 @@
 //! Each test that a document names is there: `crate::module::name` below `tests/`, or below `src/` where it begins with `src`.
 
-use super::{GREENGRASS, MANUAL, PI, README, quoted, read, root};
+use super::{GREENGRASS, MANUAL, PI, README, TELEGRAF, quoted, read, root};
 
 /// Whether this looks like the name of a test: two parts or more, all of it lower case.
 fn is_test(text: &str) -> bool {
@@ -33,7 +33,7 @@ fn has_test(text: &str, name: &str) -> bool {
 fn every_test_that_a_document_names_is_there() {
     let mut missing = Vec::new();
     let mut count = 0;
-    for (page, text) in [("manual", MANUAL), ("README", README), ("raspberry-pi", PI), ("greengrass", GREENGRASS)] {
+    for (page, text) in [("manual", MANUAL), ("README", README), ("raspberry-pi", PI), ("telegraf", TELEGRAF), ("greengrass", GREENGRASS)] {
         for (line, test) in quoted(text).into_iter().filter(|(_, text)| is_test(text)) {
             let (file, name) = place(test);
             count += 1;

@@ -19,6 +19,17 @@ use kinegraf::time::Clock;
 use crate::harness::{Way, config, sender, stored};
 use crate::support::{Certificate, Options, Server, Store, lines};
 
+/// Every test of this file by its name, for who has no harness.
+#[cfg(not(test))]
+pub(crate) const ALL: [(&str, fn()); 6] = [
+    ("from_bytes_to_the_acknowledged_record_no_line_allocates", from_bytes_to_the_acknowledged_record_no_line_allocates),
+    ("no_line_allocates_in_any_format", no_line_allocates_in_any_format),
+    ("a_line_of_thousands_of_tags_and_fields_allocates_nothing", a_line_of_thousands_of_tags_and_fields_allocates_nothing),
+    ("a_request_allocates_a_fixed_number_of_times_whatever_its_records", a_request_allocates_a_fixed_number_of_times_whatever_its_records),
+    ("a_request_over_tls_allocates_for_its_bytes_and_not_for_its_records", a_request_over_tls_allocates_for_its_bytes_and_not_for_its_records),
+    ("the_heap_stays_below_its_sum", the_heap_stays_below_its_sum),
+];
+
 /// More than the spool has room for, so that segments come and go.
 const BYTES: usize = 3 << 20;
 
@@ -50,7 +61,7 @@ fn methods() -> [PartitionMethod; 8] {
     ]
 }
 
-#[test]
+#[cfg_attr(test, test)]
 fn from_bytes_to_the_acknowledged_record_no_line_allocates() {
     for pack in [Pack::Metric, Pack::Lines] {
         for partition in methods() {
@@ -64,7 +75,7 @@ fn from_bytes_to_the_acknowledged_record_no_line_allocates() {
     }
 }
 
-#[test]
+#[cfg_attr(test, test)]
 fn no_line_allocates_in_any_format() {
     let json = Format::Json(TimestampUnit::from_duration(Duration::from_millis(1)));
     for (format, pack) in [(json, Pack::Metric), (json, Pack::Lines), (Format::Custom, Pack::Metric), (Format::String, Pack::Metric)] {
@@ -74,7 +85,7 @@ fn no_line_allocates_in_any_format() {
     }
 }
 
-#[test]
+#[cfg_attr(test, test)]
 fn a_line_of_thousands_of_tags_and_fields_allocates_nothing() {
     let pairs: Vec<String> = (0..6000).map(|i| format!("{:04}=1", i * 7919 % 6007)).collect();
     let line = format!("m,{} {} 5\n", pairs.join(","), pairs.join(","));
@@ -133,7 +144,7 @@ fn send(sender: &mut Sender, batch: &mut Batch) -> AllocationInfo {
     info
 }
 
-#[test]
+#[cfg_attr(test, test)]
 fn a_request_allocates_a_fixed_number_of_times_whatever_its_records() {
     let server = Server::start(Options::default());
     let mut sender = sender(&config(Pack::Metric, Some(&server)), &server);
@@ -144,7 +155,7 @@ fn a_request_allocates_a_fixed_number_of_times_whatever_its_records() {
     assert!(counts[0] < 200, "{counts:?}");
 }
 
-#[test]
+#[cfg_attr(test, test)]
 fn a_request_over_tls_allocates_for_its_bytes_and_not_for_its_records() {
     let server = Server::start(Options::tls(Certificate::Good));
     let mut sender = sender(&config(Pack::Metric, Some(&server)), &server);
@@ -156,7 +167,7 @@ fn a_request_over_tls_allocates_for_its_bytes_and_not_for_its_records() {
     assert_eq!(counts[1].bytes_current + counts[2].bytes_current, 0, "nothing stays: {counts:?}");
 }
 
-#[test]
+#[cfg_attr(test, test)]
 fn the_heap_stays_below_its_sum() {
     heap(Pack::Metric, None, |_| input(false));
     heap(Pack::Lines, Some(Certificate::Good), |_| input(false));

@@ -19,6 +19,13 @@ use kinegraf::time::Clock;
 use crate::harness::config;
 use crate::support::{TempDir, lines};
 
+/// Every test of this file by its name, for who has no harness.
+#[cfg(not(test))]
+pub(crate) const ALL: [(&str, fn()); 2] = [
+    ("no_line_that_comes_through_a_socket_allocates", no_line_that_comes_through_a_socket_allocates),
+    ("whatever_clients_send_no_more_is_held_than_the_sum_says", whatever_clients_send_no_more_is_held_than_the_sum_says),
+];
+
 struct Listening {
     sockets: Sockets,
     clock: Clock,
@@ -79,7 +86,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-#[test]
+#[cfg_attr(test, test)]
 fn no_line_that_comes_through_a_socket_allocates() {
     let dir = TempDir::new();
     let (config, [stream, datagrams]) = listens(&dir);
@@ -104,7 +111,7 @@ fn no_line_that_comes_through_a_socket_allocates() {
     assert_eq!(info.count_total, 0);
 }
 
-#[test]
+#[cfg_attr(test, test)]
 fn whatever_clients_send_no_more_is_held_than_the_sum_says() {
     let dir = TempDir::new();
     let (config, [stream, datagrams]) = listens(&dir);

@@ -1,6 +1,8 @@
 //! Whose key signs, when there are several: explicit keys, a profile named by flag or file, the environment, the default profile. Seen by what arrives.
 
-use super::common::{input, kinegraf};
+use std::time::{Duration, Instant};
+
+use super::common::{assert_reason, assert_within, input, kinegraf};
 use super::support::{Key, Options, Program, REGION, STREAM, Server, TempDir};
 
 const EXPLICIT: &str = "AKIAEXPLICIT00000000";
@@ -93,10 +95,51 @@ fn keys_that_were_rotated_in_the_file_are_found_without_a_restart() {
     let half = lines[..10].iter().map(|line| line.len() + 1).sum();
     let mut running = program.stdin_open().start();
     running.write(&bytes[..half]);
-    assert!(server.wait_until(std::time::Duration::from_secs(20), |counts| counts.stored == 10));
+    assert!(server.wait_until(Duration::from_secs(20), |counts| counts.stored == 10));
     server.change(|service| service.keys[0].0 = Key::new("AKIAROTATED000000000", SECRET, None));
     std::fs::write(file, format!("[default]\naws_access_key_id = AKIAROTATED000000000\naws_secret_access_key = {SECRET}\n")).unwrap();
     running.write(&bytes[half..]);
     running.wait().assert_code(0);
     assert_eq!(server.assert_stored(STREAM, &lines), 0);
+}
+
+#[test]
+fn what_a_credential_process_writes_signs() {
+    let (server, dir, (lines, bytes)) = (knows(NAMED, Some(TOKEN)), TempDir::new(), input(3));
+    let json = format!(r#"{{"Version":1,"AccessKeyId":"{NAMED}","SecretAccessKey":"{SECRET}","SessionToken":"{TOKEN}"}}"#);
+    let config = dir.file("config", format!("[profile edge]\ncredential_process = cat '{}'\n", dir.file("keys", json).display()));
+    let program = kinegraf().args(["--region", REGION, "--stream", STREAM, "--profile", "edge", "-vv"]).env("AWS_ENDPOINT_URL", server.url());
+    let finished = program.env("AWS_CONFIG_FILE", config).stdin(bytes).run().assert_code(0);
+    assert_eq!(server.assert_stored(STREAM, &lines), 0);
+    assert!(!finished.stderr.contains(SECRET) && !finished.stderr.contains(TOKEN), "{}", finished.stderr);
+}
+
+/// Whether a process has this number; one that has ended and is not waited for by its parent has not.
+fn lives(pid: &str) -> bool {
+    std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).is_ok_and(|stat| !stat.contains(") Z "))
+}
+
+#[test]
+fn a_credential_process_that_hangs_is_named_and_does_not_outlive_the_run() {
+    let (server, dir) = (knows(NAMED, None), TempDir::new());
+    let (pids, config) = (dir.path().join("pids"), dir.path().join("config"));
+    let helper = dir.file("helper.sh", format!("sleep 300 &\necho $! $$ > {}\nwait\n", pids.display()));
+    std::fs::write(&config, format!("[default]\ncredential_process = sh {}\n", helper.display())).unwrap();
+    let program = || {
+        std::fs::remove_file(&pids).ok();
+        let program = kinegraf().args(["--region", REGION, "--stream", STREAM]).env("AWS_ENDPOINT_URL", server.url());
+        program.env("AWS_CONFIG_FILE", &config).stdin(input(5).1)
+    };
+    // In a run with a deadline, and at the end of a pipe.
+    for (arguments, limit) in [(["--deadline", "1s"], Duration::from_secs(1)), (["--shutdown-timeout", "1s"], Duration::from_secs(1))] {
+        let finished = program().args(arguments).run().assert_code(75);
+        assert_within(&finished, limit);
+        assert_reason(&finished, &["not delivered in time", "config:2: profile 'default': credential_process", "no_answer_yet"]);
+        let pids = std::fs::read_to_string(&pids).unwrap();
+        let waited = Instant::now();
+        while pids.split(' ').any(lives) && waited.elapsed() < Duration::from_secs(10) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert!(!pids.split(' ').any(lives), "{pids} live on");
+    }
 }

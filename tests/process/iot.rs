@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::common::{assert_reason, assert_within, input, kinegraf};
 use super::iot_service::{Authority, Files, P256, Request, Service, answer, credentials, refusal};
+use super::support::sts::{Asked, Reply, Sts};
 use super::support::{Key, Options, Program, REGION, STREAM, Server};
 
 const ID: &str = "ASIALOOPBACKDEVICE01";
@@ -61,6 +62,22 @@ fn a_device_with_nothing_but_its_certificate_delivers() {
     let [asked] = &provider.requests()[..] else { panic!("asked {} times", provider.requests().len()) };
     assert_eq!(asked.line, "GET /role-aliases/kinegraf-alias/credentials HTTP/1.1");
     assert_eq!(asked.header("x-amzn-iot-thingname"), Some("sensor-17"));
+    assert_discreet(&finished.stderr);
+}
+
+#[test]
+fn a_role_is_assumed_with_what_the_certificate_gives() {
+    const ARN: &str = "arn:aws:iam::210987654321:role/of-another-account";
+    let session = || Key::new("ASIASESSION000000001", "0123456789+/secret/of/the/session/012345", Some("TokenOfTheSession//////wEaDAo="));
+    let (device, (lines, bytes)) = (Device::new(), input(5));
+    let kinesis = Server::start(Options { keys: vec![session()], ..Options::default() });
+    let (provider, sts) =
+        (Service::start(&device.authority, hour), Sts::start(move |asked: &Asked| Reply::Answer(asked.granted(&session(), 3600, 0))));
+    let program = device.program(&kinesis, &provider).env("AWS_ENDPOINT_URL_STS", sts.url()).args(["--role-arn", ARN, "-vv"]);
+    let finished = program.stdin(bytes).run().assert_code(0);
+    assert_eq!(kinesis.assert_stored(STREAM, &lines), 0);
+    let account = sts.account();
+    assert!(account.len() == 1 && account[0].get("RoleArn") == ARN && account[0].is_signed_by(&Key::new(ID, SECRET, Some(TOKEN)), REGION));
     assert_discreet(&finished.stderr);
 }
 

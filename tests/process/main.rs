@@ -7,6 +7,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod boards;
 mod clock;
 mod common;
 mod configuration;

@@ -1,6 +1,8 @@
 //! Roles, as the program assumes them: over keys and by a token, what signs in the end, what is said when STS refuses, and that an STS which is down is no
 //! refusal.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::common::{assert_reason, assert_within, input, kinegraf};
@@ -64,13 +66,40 @@ fn a_role_over_explicit_keys_is_asked_for_as_the_file_says() {
 }
 
 #[test]
+fn the_roles_of_a_profile_and_of_its_source_are_assumed_one_with_the_other() {
+    const FIRST: &str = "arn:aws:iam::123456789012:role/first";
+    let (server, dir, (lines, bytes)) = (only_the_session_may_write(), TempDir::new(), input(5));
+    let between = || Key::new("ASIABETWEEN000000001", "0123456789+/secret/in/between/0123456789", Some("TokenInBetween"));
+    let sts = Sts::start(move |asked: &Asked| Reply::Answer(asked.granted(&if asked.number == 0 { between() } else { session() }, 3600, 0)));
+    let config = dir.file(
+        "config",
+        format!(
+            "[profile edge]\nrole_arn = {ARN}\nsource_profile = first\nexternal_id = fleet:7\nduration_seconds = 900\n\n\
+             [profile first]\nrole_arn = {FIRST}\nsource_profile = base\n\n\
+             [profile base]\naws_access_key_id = AKIABASE000000000000\naws_secret_access_key = base/secret\n"
+        ),
+    );
+    let finished = to(&server, &sts).env("AWS_CONFIG_FILE", config).args(["--profile", "edge"]).stdin(bytes).run().assert_code(0);
+    assert_eq!(server.assert_stored(STREAM, &lines), 0);
+    let account = sts.account();
+    assert_eq!(account.len(), 2);
+    assert!(account[0].get("RoleArn") == FIRST && account[0].is_signed_by(&Key::new("AKIABASE000000000000", "base/secret", None), REGION));
+    assert!(account[1].get("RoleArn") == ARN && account[1].is_signed_by(&between(), REGION));
+    assert_eq!((account[1].get("ExternalId"), account[1].get("DurationSeconds")), ("fleet:7", "900"));
+    assert!(!finished.stderr.contains("base/secret") && !finished.stderr.contains("TokenInBetween"));
+    assert_no_secret(&finished.stderr);
+}
+
+#[test]
 fn a_token_assumes_the_role_by_file_and_by_environment_without_any_keys() {
     let dir = TempDir::new();
     let token = dir.file("token", format!("{TOKEN}\n"));
     let config = dir.file("kinegraf.toml", format!("role_arn = \"{ARN}\"\nweb_identity_token_file = \"{}\"\n", token.display()));
     let by_file = |program: Program| program.args(["--config"]).args([&config]);
     let by_environment = |program: Program| program.env("AWS_WEB_IDENTITY_TOKEN_FILE", &token).env("AWS_ROLE_ARN", ARN);
-    for by in [&by_file as &dyn Fn(Program) -> Program, &by_environment] {
+    let shared = dir.file("config", format!("[default]\nrole_arn = {ARN}\nweb_identity_token_file = {}\n", token.display()));
+    let by_profile = |program: Program| program.env("AWS_CONFIG_FILE", &shared);
+    for by in [&by_file as &dyn Fn(Program) -> Program, &by_environment, &by_profile] {
         let (server, sts, (lines, bytes)) = (only_the_session_may_write(), Sts::start(granted), input(5));
         let program = by(to(&server, &sts)).without_env("AWS_ACCESS_KEY_ID").without_env("AWS_SECRET_ACCESS_KEY");
         let finished = program.stdin(bytes).run().assert_code(0);
@@ -178,6 +207,29 @@ fn a_role_that_may_be_assumed_again_before_the_end_of_the_pipe_loses_nothing() {
         std::thread::sleep(Duration::from_millis(5));
     }
     assert!(!running.has_ended());
+    running.close_stdin();
+    running.wait().assert_code(0);
+    assert_eq!(server.assert_stored(STREAM, &lines), 0);
+}
+
+#[test]
+fn an_sts_that_is_back_at_the_end_of_the_pipe_is_asked_though_it_was_away_for_long() {
+    let (server, (lines, bytes), up) = (only_the_session_may_write(), input(50), Arc::new(AtomicBool::new(false)));
+    let is_up = up.clone();
+    let sts = Sts::start(move |asked: &Asked| match is_up.load(Ordering::SeqCst) {
+        true => granted(asked),
+        false => Reply::Answer(refusal(503, "ServiceUnavailable", "later")),
+    });
+    let arguments = ["--role-arn", ARN, "--flush-interval", "0s", "--shutdown-timeout", "500ms"];
+    let mut running = to(&server, &sts).args(arguments).stdin_open().start();
+    running.write(&bytes);
+    // Longer waits than what is left at the end.
+    let began = std::time::Instant::now();
+    while sts.account().len() < 5 && began.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(began.elapsed() > Duration::from_secs(1), "no burst");
+    up.store(true, Ordering::SeqCst);
     running.close_stdin();
     running.wait().assert_code(0);
     assert_eq!(server.assert_stored(STREAM, &lines), 0);

@@ -100,10 +100,11 @@ fn a_stop_without_a_spool_and_with_the_endpoint_down_is_75_and_says_how_many_lin
 }
 
 #[test]
-fn with_sync_always_what_was_read_is_on_disk_before_more_is_read() {
-    let (place, server, mut gate) = (Place::new(), Server::start(Options::default()), Gate::new());
+fn with_sync_always_lines_are_on_disk_while_the_first_request_still_waits_for_its_answer() {
+    let (place, server) = (Place::new(), Server::start(Options::default()));
     let spool = Spool::new("[spool]\nsync = \"always\"\nmin_free = \"0%\"\n");
-    let running = started(&place, listening(&place, &spool, &gate.url()));
+    server.change(|service| service.conditions.latency = Duration::from_secs(60));
+    let running = started(&place, listening(&place, &spool, &server.url()));
     let sent = lines("m", 3000);
     send(&mut place.connect(), &joined(&sent));
     assert!(wait_until(|| running.stderr().contains("; 3000 lines, ")), "{}", running.stderr());
@@ -111,8 +112,8 @@ fn with_sync_always_what_was_read_is_on_disk_before_more_is_read() {
     std::thread::sleep(Duration::from_millis(500));
     running.signal("KILL");
     assert_eq!(running.wait().signal, Some(9));
-    gate.open(server.address());
-    let running = started(&place, listening(&place, &spool, &gate.url()));
+    server.change(|service| service.conditions.latency = Duration::ZERO);
+    let running = started(&place, listening(&place, &spool, &server.url()));
     assert!(wait_until(|| stored(&server).len() >= 3000), "{}", running.stderr());
     running.signal("TERM");
     running.wait().assert_code(0);

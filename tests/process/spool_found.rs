@@ -11,10 +11,10 @@ use super::support::{Options, STREAM, Server, lines};
 fn between(change: impl Fn(&Path, &str, &Path)) -> ([bool; 3], Vec<String>) {
     let (spool, mut gate) = (Spool::new(""), Gate::new());
     let lines = lines::telegraf(61, 300);
-    spool.run(&gate.url()).args(["--deadline", "200ms"]).stdin(lines::joined(&lines[..100])).run().assert_code(0);
+    spool.run(&gate.url()).args(["--deadline", "2s"]).stdin(lines::joined(&lines[..100])).run().assert_code(0);
     let segment = spool.segments()[0].0.clone();
     change(spool.path(), &segment[17..25], &spool.path().join(&segment));
-    spool.run(&gate.url()).args(["--deadline", "1s"]).stdin(lines::joined(&lines[100..200])).run().assert_code(0);
+    spool.run(&gate.url()).args(["--deadline", "2s"]).stdin(lines::joined(&lines[100..200])).run().assert_code(0);
     let server = Server::start(Options::default());
     gate.open(server.address());
     spool.run(&gate.url()).args(["--deadline", "4s"]).stdin(lines::joined(&lines[200..])).run().assert_code(0);

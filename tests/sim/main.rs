@@ -6,6 +6,8 @@
 //! SIM_SEED=n cargo test --test sim               repeats one, and tells its last events
 //! ```
 //!
+//! `cargo build --example sim --features boards` makes a program of it, for boards whose toolchain has no test harness; it takes the same variables.
+//!
 //! What is checked stands where it is checked: after each step in `run.rs`, at the end of a run in `endings.rs`, at a death in `world.rs` and
 //! `simulation.rs`, and when all is mended in `simulation.rs`.
 
@@ -77,7 +79,12 @@ fn quietly(work: impl FnOnce()) {
     }
 }
 
-#[test]
+#[cfg(not(test))]
+fn main() {
+    whatever_goes_wrong_each_accepted_line_arrives_or_is_accounted_for();
+}
+
+#[cfg_attr(test, test)]
 fn whatever_goes_wrong_each_accepted_line_arrives_or_is_accounted_for() {
     if let Some(seed) = number("SIM_SEED") {
         if failure(seed).is_some() {

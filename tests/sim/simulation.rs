@@ -106,6 +106,8 @@ fn draw_death(world: &mut World, plan: &Plan, stream: usize) {
     match world.random.up_to(3) {
         0 => world.deaths.between = Some(world.random.up_to(2) as u32),
         1 => world.deaths.step = Some(world.random.up_to(300) as u32),
+        // To die in an operation is to unwind out of it.
+        _ if cfg!(panic = "abort") => world.deaths.step = Some(world.random.up_to(300) as u32),
         _ => {
             let operations = Some(below(&mut world.random, &[10, 100, 500]) as u32);
             let in_cold = chance(&mut world.random, 50);

@@ -1,7 +1,6 @@
 //! Runs the program as a person does: a clean environment, bytes on its standard input, a limit to its patience; and tells how it ended, what it said,
 //! how long it took and how much memory it held at most.
 
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::{PipeReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
@@ -36,11 +35,17 @@ enum Input {
 }
 
 impl Program {
-    /// `built` is `env!("CARGO_BIN_EXE_kinegraf")`, which only integration tests know; `KINEGRAF_BIN` wins over it.
+    /// `built` is `env!("CARGO_BIN_EXE_kinegraf")`, which only integration tests know; `KINEGRAF_BIN` wins over it. It may be a command with arguments, such
+    /// as an emulator and what that runs.
     pub fn new(built: &str) -> Program {
-        let named = std::env::var_os("KINEGRAF_BIN").unwrap_or_else(|| OsString::from(built));
+        let named = std::env::var("KINEGRAF_BIN").unwrap_or_else(|_| built.to_owned());
         // It runs in a directory of its own, from which a relative path would be another.
-        Program::exactly(std::path::absolute(&named).unwrap_or_else(|_| PathBuf::from(&named)))
+        let absolute = |word: &str| std::path::absolute(word).expect("the working directory is there");
+        if Path::new(&named).exists() {
+            return Program::exactly(absolute(&named));
+        }
+        let mut words = named.split(' ').map(|word| if word.contains('/') { absolute(word) } else { PathBuf::from(word) });
+        Program::exactly(words.next().unwrap_or_default()).args(words)
     }
 
     /// This very file.
@@ -199,6 +204,11 @@ impl Running {
     /// Resident memory now, in bytes; none when it has ended.
     pub fn rss(&self) -> Option<u64> {
         status_bytes(self.pid(), "VmRSS:")
+    }
+
+    /// Resident memory now that no file backs, in bytes; none when it has ended.
+    pub fn anonymous(&self) -> Option<u64> {
+        status_bytes(self.pid(), "RssAnon:")
     }
 
     /// Most resident memory so far, in bytes; the last value seen when it has ended.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::exec::{lines, wait_for};
 use super::identical::{THEIRS, server};
+use super::pairing::child_of;
 use super::support::fault::RecordError;
 use super::support::{ACCESS_KEY, Fault, Options, Pick, Plan, Program, REGION, SECRET_KEY, STREAM, Server};
 use super::telegraf::{Agent, binary, find};
@@ -121,17 +122,6 @@ fn without_the_service_telegraf_with_outputs_kinesis_ends_and_with_kinegraf_it_r
     let finished = ours.once_anyhow();
     assert!(finished.stderr.contains("exited 75") && finished.stderr.contains(&address.port().to_string()), "{}", finished.stderr);
     assert_eq!(std::fs::read(file(&ours)).unwrap(), b"m,host=a v=1i 1\n");
-}
-
-/// The process whose parent is this one.
-fn child_of(parent: u32) -> Option<u32> {
-    std::fs::read_dir("/proc").unwrap().find_map(|entry| {
-        let pid: u32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // Behind the name in brackets: state, parent.
-        let ppid: u32 = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()?;
-        (ppid == parent).then_some(pid)
-    })
 }
 
 #[test]

@@ -9,11 +9,18 @@
 mod support;
 
 mod configuration;
+mod document;
 mod exec;
+mod execd;
+mod gathered;
 mod identical;
 mod json;
+mod loss_table;
 mod lost;
 mod metrics;
 mod migrate;
+mod order;
+mod pairing;
+mod read_back;
 mod telegraf;
 mod unlike;

@@ -10,6 +10,8 @@ use super::support::{ACCESS_KEY, Program, REGION, SECRET_KEY, Server, TempDir};
 
 /// How long a Telegraf may run: a machine may be building something else.
 const LIMIT: Duration = Duration::from_secs(120);
+/// The same where it is a fault that takes its time.
+const LONG_LIMIT: Duration = Duration::from_secs(600);
 
 /// The Telegraf of this run, or none, which is said aloud once.
 ///
@@ -135,6 +137,12 @@ impl Agent {
     /// Runs until it is told to end.
     pub(crate) fn start(&self) -> Running {
         self.program(&[]).start()
+    }
+
+    /// The same with variables in its environment, which the programs that it starts see too, and more patience.
+    pub(crate) fn start_with(&self, variables: &[(&str, &str)]) -> Running {
+        let program = variables.iter().fold(self.program(&[]), |program, (name, value)| program.env(name, value));
+        program.limit(LONG_LIMIT).start()
     }
 
     /// Telegraf's own check of the configuration: what is wrong with it, or nothing.

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use aws_credential_types::Credentials;
 
+use super::asking::Asking;
 use super::assume_role::{self, Role};
 use super::cache::{self, Cache, Cached, Entry};
 use super::refresh::{Left, Refresh};
@@ -119,6 +120,7 @@ pub struct Chain {
     failing: bool,
     passed_over: Vec<PassedOver>,
     iot: iot::State,
+    asking: Asking,
     absent: Option<Absent>,
     cache: Option<Cache>,
     /// What an earlier process left was looked at, and open files were warned of.
@@ -151,6 +153,7 @@ impl Chain {
             failing: false,
             passed_over: Vec::new(),
             iot: iot::State::default(),
+            asking: Asking::default(),
             absent: None,
             cache,
             began: false,
@@ -160,7 +163,7 @@ impl Chain {
     /// The credentials at hand until they expire; then, and the first time, those that are found now. `now.wall` is the service's time, as far as it is known.
     ///
     /// # Errors
-    /// None are found. While that was asked of somebody, it is not asked again at once: the error says how long that takes.
+    /// None are found. A source that asked to be left alone is, and the error says for how long; else the caller paces himself.
     pub fn credentials(&mut self, now: Now) -> Result<&Credentials, CredentialsError> {
         self.begin(now);
         if !self.is_good(now) {
@@ -210,6 +213,11 @@ impl Chain {
         &self.passed_over
     }
 
+    /// Says from now on there who is asked.
+    pub fn show(&mut self, asking: Asking) {
+        self.asking = asking;
+    }
+
     fn current(&self) -> Result<&Credentials, CredentialsError> {
         self.current.as_ref().map(|current| &current.found.credentials).ok_or_else(|| CredentialsError::not_found(&self.passed_over))
     }
@@ -251,6 +259,7 @@ impl Chain {
         let clock = self.options.http.clock;
         let (began, absent_until) = (clock.now().mono, self.absent.as_ref().map(|absent| absent.until));
         let looked = self.find(now);
+        self.asking.set(None);
         let took = clock.now().mono.saturating_sub(began);
         let now = Now { mono: now.mono + took, wall: now.wall + took };
         match looked {
@@ -327,7 +336,7 @@ impl Chain {
     fn find(&mut self, now: Now) -> Result<Current, CredentialsError> {
         self.passed_over.clear();
         let ChainOptions { config, environment, region, http, log } = &self.options;
-        let mut context = Context { config, environment, region, http, log, random: &mut self.random, iot: &mut self.iot, now };
+        let mut context = Context { config, environment, region, http, log, random: &mut self.random, iot: &mut self.iot, asking: &self.asking, now };
         let Some(arn) = &config.role_arn else { return base(&mut context, &mut self.passed_over, &mut self.absent) };
         let role = Role { arn: arn.clone(), session_name: config.role_session_name.clone(), external_id: config.external_id.clone(), duration: None };
         if let Some(file) = &config.web_identity_token_file {

@@ -4,18 +4,16 @@
 //! and the addresses that AWS set aside ([`is_near`]): every address of a name is checked, and it is that address which is connected to. The token of
 //! `AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE` (read for each fetch; it rotates) or `AWS_CONTAINER_AUTHORIZATION_TOKEN` goes along as it is.
 
-use std::fs::File;
-use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use zeroize::Zeroizing;
 
 use super::metadata::{Call, Metadata, Patience, fits_header, is_https, is_url, origin};
-use super::{Context, CredentialsError, Loaded};
+use super::{Context, CredentialsError, Loaded, secret_file};
 use crate::aws::http::{HttpErrorKind, HttpOptions, Method};
 use crate::aws::message;
-use crate::config::environment::Environment;
+use crate::config::environment::{Environment, expand_path};
 use crate::kinesis::outcome::Class;
 
 const RELATIVE: &str = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI";
@@ -24,7 +22,7 @@ const TOKEN: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN";
 const TOKEN_FILE: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";
 const ECS: &str = "http://169.254.170.2";
 /// Bytes of a token: a JWT of EKS has about 1 KiB, and 8 KiB is the most that a head can carry.
-const TOKEN_SIZE_MAX: u64 = 7 << 10;
+const TOKEN_SIZE_MAX: usize = 7 << 10;
 const PATIENCE: Patience = Patience { connect: Duration::from_secs(2), answer: Duration::from_secs(5), attempts: 3, insistent: true };
 
 /// The keys of the container's role.
@@ -35,7 +33,7 @@ pub(super) fn load(context: &mut Context<'_>) -> Result<Loaded, CredentialsError
     let token = token(context.environment)?;
     let who = format!("container endpoint ({})", origin(&endpoint.url));
     let options = HttpOptions { allowed: (!is_https(&endpoint.url)).then_some(is_near as fn(IpAddr) -> bool), ..context.http.clone() };
-    let mut metadata = Metadata::new(context, &options, &endpoint.url, PATIENCE)?;
+    let mut metadata = Metadata::new(context, &who, &options, &endpoint.url, PATIENCE)?;
     let mut headers = vec![("accept", "application/json")];
     headers.extend(token.as_ref().map(|token| ("authorization", token.as_str())));
     let answer = metadata.ask(context.random, &Call { method: Method::Get, url: &endpoint.url, headers: &headers });
@@ -99,30 +97,24 @@ fn is_near(address: IpAddr) -> bool {
 fn token(environment: &Environment) -> Result<Option<Zeroizing<String>>, CredentialsError> {
     let (token, place) = match (environment.get(TOKEN_FILE), environment.get(TOKEN)) {
         (Some(path), _) => {
-            let path = path.trim().to_owned();
-            let place = format!("{} ({TOKEN_FILE})", message::fit(&path, 200));
-            (read(&path).map_err(|what| CredentialsError::broken(format!("{place}: {what}")))?, place)
+            let path = expand_path(path.trim(), environment);
+            let place = format!("{} ({TOKEN_FILE})", message::fit(&path.display().to_string(), 200));
+            let read = secret_file::read(&path, TOKEN_SIZE_MAX);
+            let (token, _) = read.map_err(|error| CredentialsError::broken(format!("{place}: cannot read this file: {error}")))?;
+            (token, place)
         }
-        (None, Some(token)) => (Zeroizing::new(token), TOKEN.to_owned()),
+        (None, Some(token)) => (Zeroizing::new(token.into_bytes()), TOKEN.to_owned()),
         (None, None) => return Ok(None),
     };
-    if token.trim().is_empty() {
+    if token.trim_ascii().is_empty() {
         return Err(CredentialsError::broken(format!("{place} is empty, must be a token")));
     }
     // Not the character: it is part of the secret.
-    if !fits_header(token.as_bytes()) || token.len() as u64 > TOKEN_SIZE_MAX {
-        let what = "must be a token of one line of ASCII, without a line break at its end, of at most 7 KiB";
-        return Err(CredentialsError::broken(format!("{place} {what}")));
+    let what = "must be a token of one line of ASCII, without a line break at its end, of at most 7 KiB";
+    match std::str::from_utf8(&token) {
+        Ok(text) if fits_header(&token) && token.len() <= TOKEN_SIZE_MAX => Ok(Some(Zeroizing::new(text.to_owned()))),
+        _ => Err(CredentialsError::broken(format!("{place} {what}"))),
     }
-    Ok(Some(token))
-}
-
-fn read(path: &str) -> Result<Zeroizing<String>, String> {
-    // As large as it can become: growing would leave a copy behind that nobody wipes.
-    let mut text = Zeroizing::new(String::with_capacity(TOKEN_SIZE_MAX as usize + 64));
-    let read = File::open(path).and_then(|file| file.take(TOKEN_SIZE_MAX + 1).read_to_string(&mut text));
-    read.map_err(|error| format!("cannot read this file: {error}"))?;
-    Ok(text)
 }
 
 #[cfg(test)]

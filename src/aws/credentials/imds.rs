@@ -29,6 +29,8 @@ const TOKEN_HEADER: &str = "x-aws-ec2-metadata-token";
 const TOKEN_SIZE_MAX: usize = 1024;
 /// Bytes of a role's name, as IAM bounds it.
 const ROLE_SIZE_MAX: usize = 64;
+/// What to do about somebody who is not EC2.
+const ELSEWHERE: &str = "; where there is no EC2, set credentials.imds = \"off\"";
 const ATTEMPTS: u32 = 4;
 const ATTEMPTS_MAX: u32 = 10;
 const TIMEOUT_S: f64 = 1.0;
@@ -42,8 +44,8 @@ pub(super) fn load(context: &mut Context<'_>) -> Result<Loaded, CredentialsError
     let Some(settings) = Settings::read(context.environment)? else {
         return Ok(Loaded::PassedOver("AWS_EC2_METADATA_DISABLED is true".into()));
     };
-    let metadata = Metadata::new(context, context.http, &settings.url, settings.patience())?;
     let who = format!("EC2 instance metadata ({})", origin(&settings.url));
+    let metadata = Metadata::new(context, &who, context.http, &settings.url, settings.patience())?;
     Service { context, settings, metadata, who }.load()
 }
 
@@ -166,7 +168,7 @@ impl Service<'_, '_> {
             Ok(token) if (1..=TOKEN_SIZE_MAX).contains(&token.len()) && fits_header(body) && !token.contains(' ') => {
                 Ok(Access::Token(Zeroizing::new(token.to_owned())))
             }
-            _ => Err(garbage(&self.who, &format!("the answer is no token ({} bytes{})", body.len(), kind_of(&answer)))),
+            _ => Err(garbage(&self.who, &format!("the answer is no token ({} bytes{}){ELSEWHERE}", body.len(), kind_of(&answer)))),
         }
     }
 
@@ -226,7 +228,7 @@ impl Service<'_, '_> {
         let is_name = |b: &u8| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(b);
         match std::str::from_utf8(role) {
             Ok(name) if name.len() <= ROLE_SIZE_MAX && role.iter().all(is_name) => Ok(Some(name.to_owned())),
-            _ => Err(garbage(&self.who, &format!("the answer is no list of roles ({} bytes{})", body.len(), kind_of(answer)))),
+            _ => Err(garbage(&self.who, &format!("the answer is no list of roles ({} bytes{}){ELSEWHERE}", body.len(), kind_of(answer)))),
         }
     }
 }

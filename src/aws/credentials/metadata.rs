@@ -55,17 +55,20 @@ pub(super) struct Metadata {
 
 impl Metadata {
     /// `options` says which addresses may be connected to; CA files are read where `url` is https.
-    pub(super) fn new(context: &Context<'_>, options: &HttpOptions, url: &str, patience: Patience) -> Result<Metadata, CredentialsError> {
+    pub(super) fn new(context: &Context<'_>, who: &str, options: &HttpOptions, url: &str, patience: Patience) -> Result<Metadata, CredentialsError> {
         let ca_files = if is_https(url) { options.ca_files.clone() } else { Vec::new() };
-        let http = context.client(&HttpOptions {
-            ca_files,
-            proxy: ProxyOption::Never,
-            connect_timeout: patience.connect,
-            progress_timeout: patience.answer,
-            answer_timeout: patience.answer,
-            reply_size_max: REPLY_SIZE_MAX,
-            ..options.clone()
-        })?;
+        let http = context.client(
+            who,
+            &HttpOptions {
+                ca_files,
+                proxy: ProxyOption::Never,
+                connect_timeout: patience.connect,
+                progress_timeout: patience.answer,
+                answer_timeout: patience.answer,
+                reply_size_max: REPLY_SIZE_MAX,
+                ..options.clone()
+            },
+        )?;
         // Never grown: growing would leave a copy behind that nobody wipes.
         Ok(Metadata { http, patience, reply: Zeroizing::new(Vec::with_capacity(REPLY_SIZE_MAX + 64)) })
     }

@@ -2,6 +2,7 @@
 //!
 //! Nothing here shows a secret: not an error, not `Debug`. Files are read when credentials are asked for the first time and at each refresh, never in between.
 
+mod asking;
 mod assume_role;
 mod cache;
 mod chain;
@@ -15,6 +16,7 @@ mod metadata;
 mod process;
 mod profile;
 mod refresh;
+mod secret_file;
 mod sts;
 mod trusted;
 mod web_identity;
@@ -25,6 +27,7 @@ use std::time::Duration;
 use aws_credential_types::Credentials;
 use zeroize::Zeroizing;
 
+pub use asking::Asking;
 pub use chain::{Chain, ChainOptions, PassedOver};
 
 use crate::aws::http::{Http, HttpError, HttpOptions};
@@ -49,13 +52,16 @@ struct Context<'a> {
     random: &'a mut Random,
     /// What the IoT provider remembers from call to call.
     iot: &'a mut iot::State,
+    /// Is told who is asked.
+    asking: &'a Asking,
     /// `wall` is the service's time, as far as it is known.
     now: Now,
 }
 
 impl Context<'_> {
-    /// A client for one refresh: nothing of it is kept, since the next is an hour away.
-    fn client(&self, options: &HttpOptions) -> Result<Http, CredentialsError> {
+    /// A client to ask `who` for one refresh: nothing of it is kept, since the next is an hour away.
+    fn client(&self, who: &str, options: &HttpOptions) -> Result<Http, CredentialsError> {
+        self.asking.set(Some(who));
         Http::new(options).map_err(|error| CredentialsError::broken(error.to_string()))
     }
 }
@@ -118,7 +124,7 @@ impl CredentialsError {
         let names: Vec<&str> = passed_over.iter().map(|step| step.name).collect();
         // The last step is the one that may have asked somebody.
         let last = passed_over.last().map_or("", |step| step.why.as_str());
-        let summary = format!("passed over (-vv says why): {} ({last})", names.join(", "));
+        let summary = format!("configure one of (-vv says why): {} ({last})", names.join(", "));
         let error = CredentialsError::of(Class::NoCredentials, NOT_FOUND, format!("no AWS credentials found ({})", steps.join("; ")));
         CredentialsError { summary: Some(summary), ..error }
     }
@@ -135,7 +141,11 @@ impl CredentialsError {
     /// `who` answered, and refused; `failure` is what that answer means.
     fn refused(who: &str, failure: Failure) -> CredentialsError {
         // Only a refusal is one that a person can mend; whatever else went wrong is tried again.
-        let class = if failure.class.is_refusal() { failure.class } else { Class::CredentialsUnavailable };
+        let class = match failure.class {
+            Class::Misconfigured => Class::CredentialsMisconfigured,
+            class if class.is_refusal() => class,
+            _ => Class::CredentialsUnavailable,
+        };
         let text = format!("{who}: {}", failure.message);
         CredentialsError {
             text,

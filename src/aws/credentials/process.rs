@@ -13,10 +13,10 @@ use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, Signal, kill_process_group};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use zeroize::Zeroizing;
 
+use super::asking::Asking;
 use super::{Context, CredentialsError, Found, StaticKeys, expiry, trusted};
 use crate::aws::message;
 use crate::aws::shared_config::{Property, SharedConfig, split};
@@ -27,6 +27,8 @@ use crate::time::{Clock, Deadline, Now};
 const STDERR_KEPT: usize = 4 << 10;
 /// Bytes of it that are shown: the place before it must fit a message as well.
 const STDERR_SHOWN: usize = MESSAGE_SIZE_MAX / 2;
+/// Bytes of a program's name that are shown.
+const PROGRAM_SHOWN_MAX: usize = 100;
 /// The longest wait before the program is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// While the wall clock cannot be right, nobody knows how long credentials last: the program is asked again after this.
@@ -42,9 +44,13 @@ pub(super) fn load(context: &Context<'_>, shared: &SharedConfig, profile: &str, 
     let hint = if command.wants_shell { " (no shell runs it: $ | & ; < > are text)" } else { "" };
     let timeout = PROCESS_TIMEOUT.min(context.http.answer_timeout);
     let failed = |what: &dyn fmt::Display| CredentialsError::unavailable("credential_process_failed", format!("{place} {what}{hint}"));
-    let output = match run(&command.words, timeout, &context.http.clock) {
+    context.asking.set(Some(&place));
+    let output = match run(&command.words, timeout, &context.http.clock, context.asking) {
         Ok(output) => output,
-        Err(RunError::Start(error)) => return Err(CredentialsError::broken(format!("{place} cannot be started: {error}{hint}"))),
+        Err(RunError::Start(error)) => {
+            let program = message::fit(&command.words[0], PROGRAM_SHOWN_MAX);
+            return Err(CredentialsError::broken(format!("{place}: {program} cannot be started: {error}{hint}")));
+        }
         Err(error) => return Err(failed(&error)),
     };
     if let Some(status) = output.status.filter(|status| !status.success()) {
@@ -123,8 +129,8 @@ impl fmt::Display for RunError {
 }
 
 /// Runs a program to its end, or to the end of its time.
-fn run(words: &[String], timeout: Duration, clock: &Clock) -> Result<Output, RunError> {
-    let mut running = Running::start(words).map_err(RunError::Start)?;
+fn run(words: &[String], timeout: Duration, clock: &Clock, asking: &Asking) -> Result<Output, RunError> {
+    let mut running = Running::start(words, asking).map_err(RunError::Start)?;
     let until = Deadline(clock.now().mono + timeout);
     let mut output = Output { status: None, stdout: Zeroizing::new(Vec::with_capacity(PROCESS_OUTPUT_SIZE_MAX)), stderr: Vec::new() };
     let mut wait = Duration::from_millis(1);
@@ -145,15 +151,16 @@ fn run(words: &[String], timeout: Duration, clock: &Clock) -> Result<Output, Run
 }
 
 /// A program that is killed, with its whole group, and waited for, unless it has ended.
-struct Running {
+struct Running<'a> {
     child: Child,
+    asking: &'a Asking,
     has_ended: bool,
     stdout: Option<ChildStdout>,
     stderr: Option<ChildStderr>,
 }
 
-impl Running {
-    fn start(words: &[String]) -> io::Result<Running> {
+impl Running<'_> {
+    fn start<'a>(words: &[String], asking: &'a Asking) -> io::Result<Running<'a>> {
         let (program, arguments) = words.split_first().ok_or(io::ErrorKind::InvalidInput)?;
         let mut command = Command::new(program);
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
@@ -161,14 +168,14 @@ impl Running {
         for name in ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"] {
             command.env_remove(name);
         }
-        let mut child = command.spawn()?;
+        let mut child = asking.start(|| command.spawn())?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        Ok(Running { child, has_ended: false, stdout, stderr })
+        Ok(Running { child, asking, has_ended: false, stdout, stderr })
     }
 
     fn ended(&mut self, status: &mut Option<ExitStatus>) -> bool {
         if !self.has_ended {
-            match self.child.try_wait() {
+            match self.asking.try_wait(&mut self.child) {
                 Ok(None) => {}
                 Ok(found) => (*status, self.has_ended) = (found, true),
                 // There is nothing left to wait for.
@@ -216,12 +223,10 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for Running<'_> {
     fn drop(&mut self) {
         if !self.has_ended {
-            // Not waited for yet, so that its number cannot be another's.
-            _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
-            drop(self.child.wait());
+            self.asking.kill(&mut self.child);
         }
     }
 }

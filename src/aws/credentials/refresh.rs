@@ -29,14 +29,12 @@ const EXPIRED_FOR: Duration = Duration::from_secs(60);
 /// Expired credentials of EC2 and of containers are good for so long once more, each time that the source has no others: AWS keeps them valid then.
 const EXTENDED: Duration = Duration::from_secs(10 * 60);
 const EXTENDED_JITTER: Duration = Duration::from_secs(5 * 60);
-/// A failed look is repeated after half to all of a step that doubles up to these. While the old ones are good, the first step is a part of the time left;
+/// A failed look ahead of the expiry is repeated after half to all of a step that doubles up to a minute; the first is a part of the time left. Where nothing is
+/// at hand whoever asks paces himself, so that his last question before he ends is really asked.
 const RETRY_PARTS: u32 = 16;
 const RETRY_AHEAD_MIN: Duration = Duration::from_millis(100);
 const RETRY_AHEAD_FIRST_MAX: Duration = Duration::from_secs(10);
 const RETRY_AHEAD_MAX: Duration = Duration::from_secs(60);
-/// then somebody waits.
-const RETRY_FIRST: Duration = Duration::from_secs(1);
-const RETRY_MAX: Duration = Duration::from_secs(30);
 /// A clock that was moved by less has moved no expiry that matters.
 const CLOCK_MOVED: Duration = Duration::from_secs(4 * 60);
 
@@ -44,9 +42,8 @@ const CLOCK_MOVED: Duration = Duration::from_secs(4 * 60);
 #[derive(Debug, Default)]
 pub(super) struct Refresh {
     life: Option<Life>,
-    /// Looks that failed one after the other, and whether the old ones were good then.
+    /// Looks ahead of the expiry that failed one after the other.
     failures: u32,
-    ahead: bool,
     /// Nobody is asked before; both clocks when that was said.
     until: Option<(Deadline, Now)>,
 }
@@ -99,20 +96,15 @@ impl Refresh {
             Some(_) => Left::Nothing,
             None => Left::Good,
         };
-        let expires = self.expires().filter(|_| left == Left::Good);
-        let (first, most) = match expires {
-            Some(expires) => ((expires.left(now) / RETRY_PARTS).clamp(RETRY_AHEAD_MIN, RETRY_AHEAD_FIRST_MAX), RETRY_AHEAD_MAX),
-            None => (RETRY_FIRST, RETRY_MAX),
-        };
-        if self.ahead != expires.is_some() {
-            (self.failures, self.ahead) = (0, expires.is_some());
-        }
-        let step = first.saturating_mul(1 << self.failures.min(16)).min(most);
-        self.failures = self.failures.saturating_add(1);
-        let own = Deadline(now.mono + step / 2 + up_to(step / 2, random));
-        // At the expiry it is tried again, unless the source asked for more.
-        let own = expires.map_or(own, |expires| own.min(expires));
-        self.until = Some((own.max(Deadline(now.mono + retry_after.unwrap_or_default())), now));
+        let own = self.expires().filter(|_| left == Left::Good).map(|expires| {
+            let first = (expires.left(now) / RETRY_PARTS).clamp(RETRY_AHEAD_MIN, RETRY_AHEAD_FIRST_MAX);
+            let step = first.saturating_mul(1 << self.failures.min(16)).min(RETRY_AHEAD_MAX);
+            self.failures = self.failures.saturating_add(1);
+            // At the expiry it is tried again, unless the source asked for more.
+            Deadline(now.mono + step / 2 + up_to(step / 2, random)).min(expires)
+        });
+        let asked = retry_after.map(|wait| Deadline(now.mono + wait));
+        self.until = own.max(asked).map(|until| (until, now));
         left
     }
 

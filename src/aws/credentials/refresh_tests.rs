@@ -17,14 +17,14 @@ fn s(seconds: u64) -> Duration {
 type Source<'a> = &'a dyn Fn(Duration) -> Option<Duration>;
 
 /// Every moment at which the source was asked, and every one at which nothing good was at hand, while requests go out every `every` and the loop has spare
-/// moments or not.
+/// moments or not. While nothing is at hand requests are a second apart, as the pipeline paces them.
 fn play(seed: u64, lasts: Duration, every: Duration, spare: bool, outlive: bool, source: Source<'_>) -> (Vec<Duration>, Vec<Duration>) {
     let (mut refresh, mut random, mut at_hand) = (Refresh::default(), Random::from_seed(seed), false);
-    let (mut asked, mut bare, mut time) = (Vec::new(), Vec::new(), Duration::ZERO);
+    let (mut asked, mut bare, mut time, mut paced) = (Vec::new(), Vec::new(), Duration::ZERO, Duration::ZERO);
     while time < lasts {
         let now = after(time);
         let sends = time.as_nanos().is_multiple_of(every.as_nanos());
-        let needed = sends && !(at_hand && refresh.is_good(now)) && refresh.wait(now).is_none();
+        let needed = sends && !(at_hand && refresh.is_good(now)) && refresh.wait(now).is_none() && time >= paced;
         let ahead = at_hand && (spare && refresh.next(now).is_some_and(|next| next.passed(now)) || sends && refresh.is_due(now, false));
         if needed || ahead {
             asked.push(time);
@@ -33,7 +33,8 @@ fn play(seed: u64, lasts: Duration, every: Duration, spare: bool, outlive: bool,
                     refresh.found(now, Some(Deadline(now.mono + life)), outlive, &mut random);
                     at_hand = true;
                 }
-                None => _ = refresh.failed(now, at_hand, None, &mut random),
+                None if refresh.failed(now, at_hand, None, &mut random) == Left::Nothing => paced = time + s(1),
+                None => {}
             }
             let next = refresh.next(now);
             assert!(next.is_none_or(|next| !next.passed(now)), "a loop that waits for this would spin");
@@ -149,7 +150,7 @@ fn a_wall_clock_that_was_moved_by_years_moves_no_deadline_but_makes_a_look_due()
         refresh.found(now, Some(Deadline(now.mono + s(3600))), false, &mut random);
         assert!(!refresh.is_due(Now { mono: now.mono + s(60), wall: now.wall + s(60) }, true), "reckoned anew, once");
         // What was refused for the time of day is asked again at once with the right one.
-        assert_eq!(refresh.failed(now, false, None, &mut random), Left::Nothing);
+        assert_eq!(refresh.failed(now, false, Some(s(60)), &mut random), Left::Nothing);
         assert!(refresh.wait(now).is_some() && refresh.wait(START).is_none());
     }
 }

@@ -1,14 +1,10 @@
 //! `AssumeRoleWithWebIdentity`: credentials by an OpenID Connect token, which is read anew each time.
 
-use std::fs::{self, File};
-use std::io::Read;
 use std::path::Path;
-
-use zeroize::Zeroizing;
 
 use super::assume_role::Role;
 use super::sts::{self, Proof};
-use super::{Context, CredentialsError, Found, Loaded};
+use super::{Context, CredentialsError, Found, Loaded, secret_file};
 use crate::config::environment::find_path;
 
 /// Bytes of a token. Source: STS API reference.
@@ -31,7 +27,8 @@ pub(super) fn exchange(context: &mut Context<'_>, role: &Role, token_file: &Path
     let path = find_path(token_file, context.environment)
         .map_err(|why| CredentialsError::broken(format!("web identity token file {}: {why}", token_file.display())))?;
     let wrong = |what: String| CredentialsError::broken(format!("web identity token file {}: {what}", path.display()));
-    let bytes = read(&path).map_err(wrong)?;
+    let read = secret_file::read(&path, FILE_SIZE_MAX);
+    let (bytes, _) = read.map_err(|error| wrong(format!("cannot be read: {error}; the token must be there, for the user that runs kinegraf")))?;
     let token = std::str::from_utf8(&bytes).unwrap_or_default().trim();
     let what = match token.len() {
         _ if bytes.len() > FILE_SIZE_MAX || token.len() > TOKEN_SIZE_MAX => format!("more than {TOKEN_SIZE_MAX} bytes, which no token has"),
@@ -40,18 +37,4 @@ pub(super) fn exchange(context: &mut Context<'_>, role: &Role, token_file: &Path
         _ => return sts::ask(context, role, &Proof::Token(token, &path)),
     };
     Err(wrong(what))
-}
-
-/// What the file holds, up to one byte more than it may.
-fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
-    // Opening a pipe would wait for whoever writes into it.
-    let metadata = fs::metadata(path).map_err(|error| format!("cannot be read: {error}; it must be there before kinegraf asks for the role"))?;
-    if !metadata.is_file() {
-        return Err("not a regular file".into());
-    }
-    // Reserved, so that it does not move and leave a copy.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(FILE_SIZE_MAX + 64));
-    let read = File::open(path).and_then(|file| file.take(FILE_SIZE_MAX as u64 + 1).read_to_end(&mut bytes));
-    read.map_err(|error| format!("cannot be read: {error}; the user that runs kinegraf must be allowed to"))?;
-    Ok(bytes)
 }

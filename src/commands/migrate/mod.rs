@@ -93,8 +93,8 @@ pub fn run(options: &MigrateOptions, environment: &Environment, files: Files<'_>
     let unchanged =
         |what: &str, made: &str, error: &io::Error| Failure::Io(format!("{what}: {error}; made: {made}; {} is as it was", show_path(&file)));
 
-    let units = if options.pairing == Pairing::Socket { pairing::units(utf8(&program)?, utf8(&config)?) } else { String::new() };
-    let shown = if units.is_empty() { printed.clone() } else { format!("{printed}\n{units}") };
+    let daemon = if options.pairing == Pairing::Socket { pairing::daemon(utf8(&program)?, utf8(&config)?) } else { String::new() };
+    let shown = if daemon.is_empty() { printed.clone() } else { format!("{printed}\n{daemon}") };
     stdout.write_all(shown.as_bytes()).and_then(|()| stdout.flush()).map_err(|error| unchanged("the section cannot be printed", &made, &error))?;
 
     let owners = Owners { config: files::owner(&config), file: files::owner(&file), telegraf };

@@ -9,9 +9,11 @@ use crate::config::keys::{Id, KEYS};
 use crate::config::telegraf::tables::{self, Table};
 use crate::config::value::looks_secret;
 
-/// Where kinegraf's process listens on behalf of systemd.
+/// Where the daemon listens, and systemd on its behalf.
 const SOCKET: &str = "/run/kinegraf.sock";
 
+/// Below the home of Telegraf's user, which starts it.
+const SPOOL: &str = "/var/lib/telegraf/kinegraf";
 const EXEC: &str = "\
 # To Kinesis by way of kinegraf, in place of [[outputs.kinesis]].
 # Why outputs.exec: Telegraf keeps a batch until kinegraf has stored every line of it, so that nothing
@@ -26,9 +28,10 @@ const EXECD: &str = "\
 ";
 const SOCKET_WRITER: &str = "\
 # To Kinesis by way of kinegraf, in place of [[outputs.kinesis]].
-# Why outputs.socket_writer: kinegraf can be another user than Telegraf, and systemd starts it for
-# Telegraf's connection. Its price: to Telegraf a metric is written once it is in the socket, so what is
-# there or in kinegraf is lost when one of the two is killed. With outputs.exec it is not.
+# Why outputs.socket_writer: kinegraf runs beside Telegraf as a user of its own, for other senders too, and
+# systemd keeps its socket, so that it does not matter which of the two starts first. Its price: to Telegraf
+# a metric is written once it is in the socket, so what is there unread is lost when kinegraf is killed.
+# With outputs.exec it is not, and `kinegraf --forward` gives its batches to the same daemon.
 ";
 
 /// The section, ending in a newline. `program` and `config` are absolute paths.
@@ -46,7 +49,9 @@ pub(super) fn section(section: &Section<'_>, pairing: Pairing, program: &str, co
              timeout = \"5s\"\n"
         )),
         Pairing::Execd => out.push_str(&format!(
-            "  command = [{command}]\n  ## Without it Telegraf starts a program that has ended again at once, for ever.\n  restart_delay = \"10s\"\n"
+            "  ## With a spool kinegraf always reads: a pipe that nobody reads would stop Telegraf's flush, and its end.\n  \
+             command = [{command}, \"--spool\", \"{SPOOL}\", \"--log\", \"telegraf\"]\n  \
+             ## Without it Telegraf starts a program that has ended again at once, for ever.\n  restart_delay = \"10s\"\n"
         )),
         Pairing::Socket => out.push_str(&format!("  address = {}\n", toml(&format!("unix://{SOCKET}")))),
     }
@@ -110,22 +115,17 @@ fn harmless(section: &Section<'_>, statement: &str) -> String {
     out
 }
 
-/// Two unit files by which systemd starts a kinegraf for Telegraf's connection, as comments.
-pub(super) fn units(program: &str, config: &str) -> String {
-    let units = format!(
-        "Two files of systemd serve that socket; start with: systemctl enable --now kinegraf.socket\n\
-         \n/etc/systemd/system/kinegraf.socket:\n\n\
-         [Unit]\nDescription=Lines for kinegraf\n\n\
-         [Socket]\nListenStream={SOCKET}\nAccept=yes\nSocketUser=telegraf\nSocketMode=0600\nMaxConnections=4\n\n\
-         [Install]\nWantedBy=sockets.target\n\
-         \n/etc/systemd/system/kinegraf@.service, whose user must be able to read the file that is named here:\n\n\
-         [Unit]\nDescription=kinegraf for one connection\nCollectMode=inactive-or-failed\n\n\
-         [Service]\nUser=telegraf\nEnvironmentFile=-/etc/default/telegraf\nExecStart={} --config {}\n\
-         StandardInput=socket\nStandardOutput=journal\nStandardError=journal\n",
-        systemd(program),
-        systemd(config)
+/// How the daemon behind that socket is set up, as comments.
+pub(super) fn daemon(program: &str, config: &str) -> String {
+    let (program, config) = (shell(program), shell(config));
+    let steps = format!(
+        "A daemon serves that socket. Its units come with kinegraf, and it reads /etc/kinegraf/kinegraf.toml:\n\
+         \n  install -D -m 0640 -g kinegraf {config} \\\n    /etc/kinegraf/kinegraf.toml\n  usermod -a -G kinegraf telegraf\n  \
+         systemctl enable --now kinegraf.socket kinegraf.service\n  systemctl restart telegraf\n\
+         \nWithout systemd, before Telegraf is started:\n\
+         \n  {program} --config {config} \\\n    --listen unix://{SOCKET}\n"
     );
-    units.lines().map(|line| if line.is_empty() { "#\n".to_owned() } else { format!("# {line}\n") }).collect()
+    steps.lines().map(|line| if line.is_empty() { "#\n".to_owned() } else { format!("# {line}\n") }).collect()
 }
 
 /// A path as a TOML string that Telegraf reads: it takes `$` for the beginning of a variable.
@@ -142,10 +142,14 @@ fn toml(text: &str) -> String {
     out + "\""
 }
 
-/// A path as systemd reads it in `ExecStart`.
-fn systemd(text: &str) -> String {
-    let escaped = text.replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%").replace('$', "$$").replace('\n', "\\n");
-    if escaped.contains([' ', '\t', '\'', '"', '\\', ';']) { format!("\"{escaped}\"") } else { escaped }
+/// A path as a word of a shell's, on one line whatever it holds.
+fn shell(text: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | '+' | ':' | ',' | '@' | '=');
+    match text {
+        _ if text.chars().all(is_plain) => text.to_owned(),
+        _ if text.contains(char::is_control) => format!("$'{}'", text.escape_default()),
+        _ => format!("'{}'", text.replace('\'', "'\\''")),
+    }
 }
 
 /// Names in a header.
@@ -164,10 +168,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_survives_toml_telegraf_and_systemd() {
+    fn a_path_survives_toml_telegraf_and_the_shell() {
         assert_eq!(toml("/a b/\"\\\n$HOME"), "\"/a b/\\\"\\\\\\u000A$$HOME\"");
-        assert_eq!(systemd("/usr/bin/kinegraf"), "/usr/bin/kinegraf");
-        assert_eq!(systemd("/a b/100%/$x"), "\"/a b/100%%/$$x\"");
+        assert_eq!(shell("/usr/bin/kinegraf"), "/usr/bin/kinegraf");
+        assert_eq!(shell("/a b/it's/$x"), "'/a b/it'\\''s/$x'");
+        assert_eq!(shell("/a\nb"), "$'/a\\nb'");
         assert_eq!(key("a.b"), "\"a.b\"");
     }
 }

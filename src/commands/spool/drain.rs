@@ -11,6 +11,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use super::{Failure, Inventory, Waiting, count, show_stream};
+use crate::aws::credentials::Asking;
 use crate::config::{Config, Destination, Environment};
 use crate::daemon;
 use crate::daemon::disks::{AnyDisk, Disks, open_directory};
@@ -152,12 +153,15 @@ impl Drain<'_> {
 
     fn deliver(&self, config: &Config, destination: Destination, disks: Disks, backlog: Backlog) -> Result<Summary, Failure> {
         let sender = Sender::new(config, destination, self.environment.clone(), self.clock, self.log.clone());
-        let sender = sender.map_err(|error| Failure { code: ending::CONFIG, reason: error.to_string() })?;
+        let asking = Asking::default();
+        let sender = sender.map_err(|error| Failure { code: ending::CONFIG, reason: error.to_string() })?.showing(asking.clone());
         let input = Input { reader: Box::new(io::empty()), kind: InputKind::RegularFile };
         let cannot_start = |error: io::Error| Failure::io(format!("the run could not start: {error}"));
         let signals = self.signals.again().map_err(cannot_start)?;
         let run = Run { clock: self.clock, log: self.log.clone(), signals, status: self.bar, disks, backlog: Some(backlog), service: None };
-        daemon::run(config, input, Output::Kinesis(Box::new(sender)), run).map_err(cannot_start)
+        let summary = daemon::run(config, input, Output::Kinesis(Box::new(sender)), run).map_err(cannot_start);
+        asking.end();
+        summary
     }
 
     /// Where a stream's lines go.

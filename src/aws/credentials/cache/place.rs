@@ -102,7 +102,7 @@ impl Place {
             let opened = match opened {
                 Ok(opened) => opened,
                 Err(Errno::NOENT) if !make => return Ok(None),
-                Err(Errno::NOTDIR | Errno::LOOP) => return Err(format!("{} is a link or no directory", so_far.display())),
+                Err(Errno::NOTDIR | Errno::LOOP) => return Err(format!("{} is a link or no directory: name the directory itself", so_far.display())),
                 Err(error) => return Err(format!("{}: {}", so_far.display(), std::io::Error::from(error))),
             };
             let stat = rustix::fs::fstat(&opened).map_err(|error| format!("{}: {error}", so_far.display()))?;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use crate::aws::credentials::{Context, CredentialsError};
+use crate::aws::credentials::{Context, CredentialsError, secret_file};
 use crate::aws::http::{ClientCertificate, ClientCertificateError};
 use crate::aws::message;
 use crate::config::IotConfig;
@@ -68,14 +68,7 @@ fn read(path: &Path, key: &str) -> Result<(Zeroizing<Vec<u8>>, u32), Credentials
         ErrorKind::PermissionDenied => wrong(path, key, "the user that runs kinegraf may not read it (chown it to that user, mode 0400)"),
         _ => wrong(path, key, format_args!("cannot be read: {error}")),
     };
-    // Looked at before it is opened: opening a pipe would wait.
-    let metadata = std::fs::metadata(path).map_err(unreadable)?;
-    if !metadata.is_file() {
-        return Err(wrong(path, key, "not a file"));
-    }
-    // Reserved for the largest, so that no copy stays behind where the text has grown out of.
-    let mut text = Zeroizing::new(Vec::with_capacity(FILE_SIZE_MAX + 1));
-    File::open(path).and_then(|file| file.take(FILE_SIZE_MAX as u64 + 1).read_to_end(&mut text)).map_err(unreadable)?;
+    let (text, metadata) = secret_file::read(path, FILE_SIZE_MAX).map_err(unreadable)?;
     match text.len() > FILE_SIZE_MAX {
         true => Err(wrong(path, key, format_args!("has more than {FILE_SIZE_MAX} bytes"))),
         false => Ok((text, metadata.permissions().mode())),

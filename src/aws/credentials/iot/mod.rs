@@ -38,12 +38,15 @@ pub(super) fn load(context: &mut Context<'_>, config: &IotConfig) -> Result<Foun
     context.iot.pace.may_start(context.now, config.start_jitter, context.random)?;
     let url = format!("{}role-aliases/{}/credentials", config.url, percent_encoded(&config.role_alias));
     let headers: Vec<(&str, &str)> = device.thing_name.iter().map(|name| ("x-amzn-iot-thingname", name.as_str())).collect();
-    let mut http = context.client(&HttpOptions {
-        only_roots: device.ca.clone().map(|path| CaFile { path, named_by: "credentials.iot.ca".into() }),
-        client_certificate: Some(device.certificate.clone()),
-        reply_size_max: REPLY_SIZE_MAX,
-        ..context.http.clone()
-    })?;
+    let mut http = context.client(
+        WHO,
+        &HttpOptions {
+            only_roots: device.ca.clone().map(|path| CaFile { path, named_by: "credentials.iot.ca".into() }),
+            client_certificate: Some(device.certificate.clone()),
+            reply_size_max: REPLY_SIZE_MAX,
+            ..context.http.clone()
+        },
+    )?;
     // Reserved for the largest: no copy of a secret stays behind where it has grown out of.
     let mut reply = Zeroizing::new(Vec::with_capacity(REPLY_SIZE_MAX + 1));
     let asked = http.request(Method::Get, &url, &headers, b"", &mut reply);

@@ -61,7 +61,7 @@ pub(super) fn ask(context: &mut Context<'_>, role: &Role, proof: &Proof<'_>) -> 
     let body = form::write(role, &session_name, proof);
     let options =
         HttpOptions { reply_size_max: REPLY_SIZE_MAX, answer_timeout: ANSWER_TIMEOUT.min(context.http.answer_timeout), ..context.http.clone() };
-    let mut http = context.client(&options)?;
+    let mut http = context.client(&who, &options)?;
     // Reserved for the longest, so that it does not move and leave a copy.
     let mut reply = Zeroizing::new(Vec::with_capacity(REPLY_SIZE_MAX + 1));
     let mut attempt = 1;

@@ -1,0 +1,91 @@
+//! Into an emulator that nobody here wrote, and back by Telegraf's own `inputs.kinesis_consumer`.
+//!
+//! kinesalite comes with `tests/emulators/setup`; without it the test says so and passes, unless `CI` is set.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use super::document;
+use super::pairing::{joined, line, until};
+use super::support::{ACCESS_KEY, Program, REGION, SECRET_KEY, STREAM};
+use super::telegraf::{Agent, find, quoted};
+
+/// kinesalite on a port of its own; ends with the value.
+struct Kinesalite {
+    process: Child,
+    url: String,
+}
+
+impl Drop for Kinesalite {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn tools() -> Option<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let found = root.join("target/ci-tools");
+    let is_there = found.join("npm/node_modules/kinesalite").is_dir() && found.join("venv/bin/python").exists();
+    if !is_there {
+        assert!(std::env::var_os("CI").is_none(), "tests/emulators/setup has not run");
+        let words = "telegraf: no kinesalite, its test is skipped; tests/emulators/setup installs it\n";
+        let _ = std::io::Write::write_all(&mut std::io::stderr(), words.as_bytes());
+    }
+    is_there.then_some(found)
+}
+
+fn kinesalite(tools: &Path) -> Kinesalite {
+    let port = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+    let server = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/emulators/kinesalite_server.js");
+    let mut command = Command::new("node");
+    command.arg(server).arg(tools.join("npm/node_modules/kinesalite")).arg(port.to_string());
+    let process = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let kinesalite = Kinesalite { process, url: format!("http://127.0.0.1:{port}") };
+    until(|| std::net::TcpStream::connect(("127.0.0.1", port)).is_ok(), "kinesalite listens");
+    let script = "import sys, boto3\n\
+                  k = boto3.client('kinesis', endpoint_url=sys.argv[1], region_name=sys.argv[2], aws_access_key_id='k', aws_secret_access_key='s')\n\
+                  k.create_stream(StreamName=sys.argv[3], ShardCount=2)\n\
+                  k.get_waiter('stream_exists').wait(StreamName=sys.argv[3], WaiterConfig={'Delay': 1})\n";
+    let python = Program::exactly(tools.join("venv/bin/python")).args(["-c", script, &kinesalite.url, REGION, STREAM]);
+    python.run().assert_code(0);
+    kinesalite
+}
+
+/// Through two pairings, one line a record and many, and back by a second Telegraf.
+#[test]
+fn what_came_through_execd_and_exec_is_read_back_by_telegrafs_own_consumer() {
+    let (Some(telegraf), Some(tools)) = (find(), tools()) else { return };
+    let kinesalite = kinesalite(&tools);
+    let lines: Vec<Vec<u8>> = (0..3000).map(line).collect();
+    for (heading, half) in [("exec", &lines[..1500]), ("execd", &lines[1500..])] {
+        let agent = Agent::new(telegraf, "flush_interval = \"1s\"").input(&joined(half), "data_format = \"influx\"");
+        let dir = agent.dir.path().to_owned();
+        document::make(document::SHORT, &dir, &kinesalite.url, |text| text);
+        agent.section(&document::here(document::snippet(heading), &dir)).once();
+    }
+    let reader = Agent::new(telegraf, "flush_interval = \"1s\"");
+    let out = reader.dir.path().join("read");
+    let reader = reader.section(&format!(
+        "[[inputs.kinesis_consumer]]\nregion = \"{REGION}\"\nendpoint_url = \"{}\"\naccess_key = \"{ACCESS_KEY}\"\nsecret_key = \"{SECRET_KEY}\"\n\
+         streamname = \"{STREAM}\"\nshard_iterator_type = \"TRIM_HORIZON\"\ndata_format = \"influx\"\n\
+         [[outputs.file]]\nfiles = [{}]\ndata_format = \"influx\"",
+        kinesalite.url,
+        quoted(&out)
+    ));
+    let running = reader.start();
+    let read = || -> Vec<Vec<u8>> {
+        let mut read: Vec<Vec<u8>> = std::fs::read(&out).unwrap_or_default().split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
+        read.retain(|line| !line.is_empty());
+        read.sort();
+        read
+    };
+    until(|| read().len() >= lines.len(), "all is read");
+    std::thread::sleep(Duration::from_millis(1500));
+    running.signal("TERM");
+    let finished = running.wait().assert_code(0);
+    let mut sent = lines;
+    sent.sort();
+    assert!(read() == sent, "{} of {}: {}", read().len(), sent.len(), finished.stderr);
+}
