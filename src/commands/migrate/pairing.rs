@@ -12,8 +12,6 @@ use crate::config::value::looks_secret;
 /// Where the daemon listens, and systemd on its behalf.
 const SOCKET: &str = "/run/kinegraf.sock";
 
-/// Below the home of Telegraf's user, which starts it.
-const SPOOL: &str = "/var/lib/telegraf/kinegraf";
 const EXEC: &str = "\
 # To Kinesis by way of kinegraf, in place of [[outputs.kinesis]].
 # Why outputs.exec: Telegraf keeps a batch until kinegraf has stored every line of it, so that nothing
@@ -49,8 +47,10 @@ pub(super) fn section(section: &Section<'_>, pairing: Pairing, program: &str, co
              timeout = \"5s\"\n"
         )),
         Pairing::Execd => out.push_str(&format!(
-            "  ## With a spool kinegraf always reads: a pipe that nobody reads would stop Telegraf's flush, and its end.\n  \
-             command = [{command}, \"--spool\", \"{SPOOL}\", \"--log\", \"telegraf\"]\n  \
+            "  ## Better with a spool: a pipe that nobody reads while Kinesis is away stops Telegraf's flush, and its end. As root:\n  \
+             ##   install -d -o telegraf -g telegraf /var/lib/telegraf/kinegraf\n  \
+             ## then put \"--spool\", \"/var/lib/telegraf/kinegraf\" into the command.\n  \
+             command = [{command}, \"--log\", \"telegraf\"]\n  \
              ## Without it Telegraf starts a program that has ended again at once, for ever.\n  restart_delay = \"10s\"\n"
         )),
         Pairing::Socket => out.push_str(&format!("  address = {}\n", toml(&format!("unix://{SOCKET}")))),
