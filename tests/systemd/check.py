@@ -277,7 +277,7 @@ def child_on_stdin(m):
 
 
 def a_service_for_each_connection(m):
-    """a socket unit with Accept=yes gives a connection as standard input, as what `kinegraf migrate --pairing socket` prints has it"""
+    """a socket unit with Accept=yes gives a connection as standard input, for who wants a process a connection"""
     m.write("/run/systemd/system/each.socket", "[Socket]\nListenStream=/run/kinegraf-each.sock\nAccept=yes\nMaxConnections=4\n")
     m.write("/run/systemd/system/each@.service", "[Unit]\nCollectMode=inactive-or-failed\n[Service]\nEnvironment=STATE_DIRECTORY=/run\nStandardInput=socket\n"
             "StandardOutput=journal\nStandardError=journal\nExecStart=/usr/bin/kinegraf --config /etc/kinegraf/kinegraf.toml\n")
