@@ -43,7 +43,7 @@ pub fn run(options: &ForwardOptions, input: impl Read + Send + 'static, clock: C
         _ = sender.send(Ok(result));
     };
     std::thread::Builder::new().name("forward".into()).spawn(hand_over).map_err(|error| failure(ending::IO, &format!("cannot start: {error}")))?;
-    let (deadline, mut why) = (Deadline(options.deadline), "no answer yet".to_owned());
+    let (deadline, mut why) = (Deadline(options.deadline), "standard input has not ended".to_owned());
     loop {
         match receiver.recv_timeout(deadline.left(clock.now())) {
             Ok(Ok(result)) => return result,
@@ -67,6 +67,7 @@ fn hand_over(socket: &Path, mut input: impl Read, waiting: &mut dyn FnMut(String
     if kept.is_empty() {
         return Ok(Done { lines: 0, rejected: 0, kept: false });
     }
+    waiting("it has not taken the connection, perhaps since as many clients as its 'input.clients' are there".to_owned());
     let connected = UnixStream::connect(socket).map_err(|error| {
         let (code, hint) = match error.kind() {
             ErrorKind::NotFound => (ending::TEMPORARY, "no kinegraf has made this socket; is the daemon running, with this 'listen'?"),
@@ -86,6 +87,7 @@ fn hand_over(socket: &Path, mut input: impl Read, waiting: &mut dyn FnMut(String
     let known = parse_ready(&word(&mut replies, &broke)?).ok_or_else(|| {
         failure(ending::CONFIG, &format!("{place} is not the stream socket of a kinegraf that takes hand-offs, or of another version"))
     })?;
+    waiting("no answer yet".to_owned());
     let (offer, skip) = offer(&kept, &known);
     daemon.write_all(offer.to_string().as_bytes()).map_err(broke)?;
     if word(&mut replies, &broke)? != GO {

@@ -140,7 +140,7 @@ fn a_server_that_is_no_daemon_is_given_no_line_and_a_silent_one_ends_at_the_dead
     let finished = forward(&place.stream()).stdin("cpu v=1 1\n").run().assert_code(78);
     assert_reason(&finished, &["is not the stream socket of a kinegraf"]);
     let finished = forward(&place.stream()).args(["--deadline", "300ms"]).stdin("cpu v=1 1\n").run().assert_code(75);
-    assert_reason(&finished, &["not delivered in time"]);
+    assert_reason(&finished, &["not delivered in time", "input.clients"]);
     assert!(finished.time >= Duration::from_millis(300));
     assert_eq!(server.join().unwrap(), "#kinegraf-forward 1\n".repeat(2));
 }
@@ -151,7 +151,7 @@ fn a_sender_that_never_ends_its_input_ends_at_the_deadline() {
     let running = daemon(&place, &server, &[]);
     let mut sender = forward(&place.stream()).args(["--deadline", "300ms"]).stdin_open().start();
     assert!(wait_until(|| sender.has_ended()));
-    assert_reason(&sender.wait().assert_code(75), &["not delivered in time"]);
+    assert_reason(&sender.wait().assert_code(75), &["not delivered in time", "standard input has not ended"]);
     stop(running);
 }
 
