@@ -4,8 +4,10 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 use super::common::{assert_reason, input, summed};
+use super::sockets_common::Place;
 use super::spool_common::{Gate, Spool, files, wait_until};
 use super::support::process::Running;
 use super::support::{Options, Program, STREAM, Server, TempDir, lines};
@@ -127,10 +129,10 @@ fn an_error_of_the_disk_costs_no_line_and_is_said() {
         running.write(&lines::joined(&lines[300..600]));
         if words.is_empty() {
             assert!(wait_until(|| spool.used() > 0));
-            std::thread::sleep(std::time::Duration::from_millis(300));
+            std::thread::sleep(Duration::from_millis(300));
         }
         running.write(&lines::joined(&lines[600..]));
-        std::thread::sleep(std::time::Duration::from_millis(300));
+        std::thread::sleep(Duration::from_millis(300));
         let server = Server::start(Options::default());
         gate.open(server.address());
         running.close_stdin();
@@ -316,4 +318,32 @@ fn with_a_deadline_a_full_spool_gives_up_nothing_it_is_75_and_hands_the_input_ba
     spool.run(&gate.url()).args(["--shutdown-timeout", "60s"]).stdin("").run().assert_code(0);
     assert_eq!(server.assert_stored(STREAM, &kept), 0, "exactly what was kept");
     spool.assert_empty();
+}
+
+#[test]
+fn with_sync_always_a_socket_is_read_on_only_when_what_was_read_is_on_disk() {
+    if !strace_works() {
+        return println!("SKIPPED: no strace that may trace here");
+    }
+    let (place, server) = (Place::new(), Server::start(Options::default()));
+    let spool = Spool::new("[spool]\nsync = \"always\"\nmin_free = \"0%\"\n");
+    // A card that takes three seconds for each sync; the first are those of the start.
+    let strace = Program::exactly("strace").args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync"]);
+    let strace = strace.args(["-e", "inject=fdatasync:delay_enter=3000000", "--"]).args([binary()]);
+    let listen = format!("unix://{}", place.stream().display());
+    let running = spool.given(strace, &server.url()).args(["--listen", &listen, "--shutdown-timeout", "1s"]).start();
+    place.wait_until_it_listens(&running);
+    let mut client = place.connect();
+    client.set_write_timeout(Some(Duration::from_millis(700))).unwrap();
+    let lines = "m,host=a v=1i 1\n".repeat(1000);
+    let mut written = 0;
+    while let Ok(n @ 1..) = std::io::Write::write(&mut client, lines.as_bytes()) {
+        written += n;
+        assert!(written < 4 << 20, "{written} bytes were read on while nothing was on disk");
+    }
+    // What a socket holds and a block of what was read; hot would take a mebibyte more.
+    assert!(written < 700 << 10, "{written} bytes were taken while nothing was on disk: {}", running.stderr());
+    // strace ends with what it watches.
+    assert!(Command::new("pkill").args(["-KILL", "-P", &running.pid().to_string()]).status().unwrap().success());
+    running.wait();
 }
