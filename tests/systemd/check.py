@@ -322,7 +322,8 @@ CHECKS = [
 def main():
     debian, binary, *words = sys.argv[1:]
     # Whoever ends this ends the machine too.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    for number in [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]:
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
     checks = [check for check in CHECKS if not words or any(word in check.__doc__ or word == check.__name__ for word in words)]
     failed = 0
     machine = Machine(debian, binary)

@@ -7,6 +7,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -60,7 +61,8 @@ class Machine:
 
     def boot(self):
         console = open(self.work / "console", "wb")
-        command = ["systemd-nspawn", "-D", self.root, "--register=no", "--keep-unit", "--console=pipe", "--private-network", "--resolv-conf=off", "-b"]
+        # Also when whoever runs this is killed: systemd-nspawn is told, and ends the machine in order.
+        command = ["setpriv", "--pdeathsig", "TERM", "systemd-nspawn", "-D", self.root, "--register=no", "--keep-unit", "--console=pipe", "--private-network", "--resolv-conf=off", "-b"]
         self.nspawn = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=console, stderr=subprocess.STDOUT)
         until(self.find_leader, "the system does not start")
         until(lambda: self.ctl("is-system-running", code=None) in ["running", "degraded"], "the system is not up")
@@ -76,6 +78,9 @@ class Machine:
         return self.leader is not None
 
     def end(self):
+        # Asked again, it is still this that has to be done.
+        for number in [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]:
+            signal.signal(number, signal.SIG_IGN)
         if self.kinesis:
             self.kinesis.kill()
         if self.nspawn:
@@ -86,6 +91,10 @@ class Machine:
             try:
                 self.nspawn.wait(20)
             except subprocess.TimeoutExpired:
+                # The machine outlives a systemd-nspawn that is killed; its first process takes all others with it.
+                if self.leader:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(self.leader, signal.SIGKILL)
                 self.nspawn.kill()
                 self.nspawn.wait()
         for mounted in [self.root, self.work]:
