@@ -339,11 +339,13 @@ fn with_sync_always_a_socket_is_read_on_only_when_what_was_read_is_on_disk() {
     let mut written = 0;
     while let Ok(n @ 1..) = std::io::Write::write(&mut client, lines.as_bytes()) {
         written += n;
-        assert!(written < 4 << 20, "{written} bytes were read on while nothing was on disk");
+        if written > 4 << 20 {
+            break;
+        }
     }
-    // What a socket holds and a block of what was read; hot would take a mebibyte more.
-    assert!(written < 700 << 10, "{written} bytes were taken while nothing was on disk: {}", running.stderr());
     // strace ends with what it watches.
     assert!(Command::new("pkill").args(["-KILL", "-P", &running.pid().to_string()]).status().unwrap().success());
     running.wait();
+    // What a socket holds and a block of what was read; hot would take a mebibyte more.
+    assert!(written < 700 << 10, "{written} bytes were taken while nothing was on disk");
 }
