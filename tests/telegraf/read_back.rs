@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::document;
 use super::pairing::{joined, line, until};
 use super::support::{ACCESS_KEY, Program, REGION, SECRET_KEY, STREAM};
-use super::telegraf::{Agent, find, quoted};
+use super::telegraf::{Agent, binary, find, quoted};
 
 /// kinesalite on a port of its own; ends with the value.
 struct Kinesalite {
@@ -55,18 +55,32 @@ fn kinesalite(tools: &Path) -> Kinesalite {
     kinesalite
 }
 
-/// Through two pairings, one line a record and many, and back by a second Telegraf.
+/// Through every pairing of the document, one after the other, and back by a second Telegraf.
 #[test]
-fn what_came_through_execd_and_exec_is_read_back_by_telegrafs_own_consumer() {
+fn what_came_through_every_pairing_is_read_back_by_telegrafs_own_consumer() {
+    const PAIRINGS: [&str; 6] = ["exec", "exec with a spool", "exec with hand-off", "execd", "socket", "datagrams"];
     let Some(telegraf) = find() else { return };
     let Some(tools) = tools() else { return };
     let kinesalite = kinesalite(&tools);
     let lines: Vec<Vec<u8>> = (0..3000).map(line).collect();
-    for (heading, half) in [("exec", &lines[..1500]), ("execd", &lines[1500..])] {
-        let agent = Agent::new(telegraf, "flush_interval = \"1s\"").input(&joined(half), "data_format = \"influx\"");
+    for (heading, part) in PAIRINGS.into_iter().zip(lines.chunks(lines.len() / PAIRINGS.len())) {
+        let agent = Agent::new(telegraf, "flush_interval = \"1s\"").input(&joined(part), "data_format = \"influx\"");
         let dir = agent.dir.path().to_owned();
         document::make(document::SHORT, &dir, &kinesalite.url, |text| text);
+        document::make(document::DAEMON, &dir, &kinesalite.url, |text| text);
+        let sockets =
+            [("unix", "kinegraf.sock"), ("unixgram", "kinegraf.dgram")].map(|(scheme, name)| format!("{scheme}://{}", dir.join(name).display()));
+        let daemon = ["exec with hand-off", "socket", "datagrams"].contains(&heading).then(|| {
+            let program = Program::exactly(binary()).args(["--config"]).args([dir.join(document::DAEMON)]);
+            let running = program.args(["--listen", &sockets[0], "--listen", &sockets[1]]).start();
+            until(|| dir.join("kinegraf.sock").exists() && dir.join("kinegraf.dgram").exists(), "the daemon listens");
+            running
+        });
         agent.section(&document::here(document::snippet(heading), &dir)).once();
+        if let Some(daemon) = daemon {
+            daemon.signal("TERM");
+            daemon.wait().assert_code(0);
+        }
     }
     let reader = Agent::new(telegraf, "flush_interval = \"1s\"");
     let out = reader.dir.path().join("read");
