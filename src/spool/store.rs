@@ -175,6 +175,9 @@ impl<D: Disk> Store<D> {
 
     /// Appends a whole block. On an error it is as if it had not been tried.
     pub(super) fn append(&mut self, position: Position, block: &[u8]) -> io::Result<()> {
+        if !self.cursor_known {
+            self.write_cursor(self.cursor.acknowledged, None, 0)?;
+        }
         if self.rolls(position, block.len()) {
             self.begin_segment(position)?;
         }
@@ -199,9 +202,6 @@ impl<D: Disk> Store<D> {
     fn begin_segment(&mut self, position: Position) -> io::Result<()> {
         if !self.listed {
             return Err(io::Error::other("what it holds could not be listed"));
-        }
-        if !self.cursor_known {
-            self.write_cursor(self.cursor.acknowledged, None, 0)?;
         }
         let size = self.head.len() as u64;
         self.clear_the_way(position.0)?;
