@@ -236,11 +236,8 @@ impl<D: Disk> Pipeline<D> {
             return self.wait_or_end(now, until);
         }
         self.left_alone = None;
-        let records = match &self.bisection {
-            Some(bisection) => bisection.chunk(),
-            None if self.failed_go_alone(batch) => batch.failed(),
-            None => usize::MAX,
-        };
+        let failed = if self.failed_go_alone(batch) { batch.failed() } else { usize::MAX };
+        let records = self.bisection.as_ref().map_or(failed, |bisection| bisection.chunk().min(failed));
         // What breaks, or is too large, as one record of many lines may pass as two.
         while self.bisection.is_none() && batch.first_size() > self.size.get() && batch.halve(0) {}
         batch.narrow(records, self.size.get());
@@ -333,6 +330,7 @@ impl<D: Disk> Pipeline<D> {
     /// How the run ends if it ends now, and the books with it: what waits is kept where it is durable, else handed back (with a deadline) or dropped. Call it
     /// once.
     pub fn end(&mut self, now: Now) -> Ending {
+        self.spool.settle_the_count();
         let eof = self.closing.is_some_and(|closing| closing.eof);
         let (waiting, offered_again) = (self.waiting(), self.options.deadline.is_some());
         let refusal = self.refusal().cloned().filter(|_| offered_again || !self.spool.is_settled());
@@ -354,8 +352,9 @@ impl<D: Disk> Pipeline<D> {
         } else if self.spool.is_settled() {
             (ending.waiting, ending.kept) = (0, waiting);
         } else {
-            // Without a cold disk, or while it fails: what survives the process is not promised.
-            let lost = if self.spool.cold().is_some() { self.spool.unsettled_lines().min(waiting) } else { waiting };
+            // Without a cold disk, or while it fails: what survives the process is not promised. What hot can read no more is in neither count.
+            let settled = self.spool.settled_lines();
+            let lost = waiting.saturating_sub(settled).max(self.spool.unsettled_lines()).min(waiting);
             self.counters.dropped_at_end += lost;
             (ending.waiting, ending.kept) = (lost, waiting - lost);
         }

@@ -58,9 +58,7 @@ impl<D: Disk> Pipeline<D> {
             Fate::Dropped
         } else if self.spool.acknowledged() >= end {
             Fate::Delivered
-        } else if self.spool.settled_end().is_some_and(|settled| settled >= end)
-            || planted::is(Bug::VouchesForWhatWillSettle) && self.settle_until >= end
-        {
+        } else if self.spool.is_durable(mark.first, end) || planted::is(Bug::VouchesForWhatWillSettle) && self.settle_until >= end {
             Fate::Durable
         } else {
             Fate::Waiting

@@ -114,11 +114,12 @@ impl<D: Disk> Pipeline<D> {
         self.spool.settled(now, result);
     }
 
-    /// Whether the input has to wait until what was accepted is durable (`sync = "always"`). A cold disk that fails makes nobody wait.
+    /// Whether the input has to wait until what was accepted is durable (`sync = "always"`). A cold disk that fails makes nobody wait, nor does what never
+    /// will settle.
     pub fn holds_input(&self, now: Now) -> bool {
         self.options.sync_always
             && !planted::is(Bug::ReadsOn)
-            && !self.spool.is_settled()
+            && self.spool.settled_end().is_some_and(|settled| settled < self.spool.end())
             && self.spool.cold().is_some_and(|cold| cold.until(now).is_none())
     }
 }

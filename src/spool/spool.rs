@@ -103,6 +103,8 @@ pub struct Spool<D: Disk> {
     unsettled_place: Place,
     /// Every block before it is acknowledged.
     acknowledged: Position,
+    /// Of the blocks before it, some that were read and did not settle can be read no more: until they are acknowledged, only the process has them.
+    in_process: Position,
     /// Lines of this run in blocks from `read` on.
     unread_lines: u64,
     /// Some were counted that could not be read, or were not.
@@ -158,6 +160,7 @@ impl<D: Disk> Spool<D> {
             cold_place: Place::default(),
             unsettled_place: Place::default(),
             acknowledged,
+            in_process: Position(0),
             unread_lines: 0,
             miscounted: false,
             counters,
@@ -331,16 +334,17 @@ impl<D: Disk> Spool<D> {
     /// then it is kept aside.
     fn lose(&mut self, source: Source, segment: u64, position: Position) {
         self.counters.damaged += 1;
-        match (source, &mut self.cold) {
-            (Source::Cold, Some(cold)) => {
-                cold.store.give_up(segment, position);
-                cold.store.release(self.acknowledged);
-            }
-            _ => {
-                self.hot.give_up(segment, position);
-                self.hot.release(self.acknowledged);
-            }
+        let settled = self.cold.as_ref().map_or(Position(0), |cold| cold.settled);
+        let (store, first) = match (source, &mut self.cold) {
+            (Source::Cold, Some(cold)) => (&mut cold.store, position),
+            _ => (&mut self.hot, position.max(settled)),
+        };
+        let behind = store.segments().map(|segment| segment.number).find(|number| *number > segment).map_or(self.read, Position);
+        if first < behind.min(self.read) {
+            self.in_process = self.in_process.max(behind.min(self.read));
         }
+        store.give_up(segment, position);
+        store.release(self.acknowledged);
         let mut left = (0, 0);
         self.miscounted |= !count_lines(&mut self.hot, self.cold.as_mut(), self.read.max(self.opened), self.next, self.opened, &mut left);
         self.counters.dropped_damaged += self.unread_lines.saturating_sub(left.1);
@@ -404,7 +408,15 @@ impl<D: Disk> Spool<D> {
     /// Whether every line is durable or acknowledged.
     pub fn is_settled(&self) -> bool {
         let tail = u64::from(planted::is(Bug::LosesTheTail));
-        self.cold.as_ref().is_some_and(|cold| cold.settled.0 + tail >= self.next.0)
+        self.is_durable(Position(0), Position(self.next.0 - tail.min(self.next.0)))
+    }
+
+    /// Lines that are durable and not acknowledged; of a block that was delivered in part, all.
+    pub fn settled_lines(&mut self) -> u64 {
+        let (acknowledged, mut lines) = (self.acknowledged, 0);
+        let Some(cold) = &mut self.cold else { return 0 };
+        cold.store.each(acknowledged, cold.settled, &mut |header| lines += u64::from(header.lines));
+        lines
     }
 
     /// Copies what is in hot only to cold, as much as fits one segment, and gives what makes it durable: wait for it outside of any lock, then call
@@ -448,6 +460,19 @@ impl<D: Disk> Spool<D> {
             cold.store.cut(self.opened);
         }
         self.unread_lines = 0;
+    }
+
+    /// Lines that were given up and could not be counted then are told from what is still there.
+    pub fn settle_the_count(&mut self) {
+        if !self.miscounted {
+            return;
+        }
+        let mut left = (0, 0);
+        count_lines(&mut self.hot, self.cold.as_mut(), self.read.max(self.opened), self.next, self.opened, &mut left);
+        let gone = self.unread_lines.saturating_sub(left.1);
+        self.counters.dropped_damaged += gone;
+        self.unread_lines -= gone;
+        self.miscounted = false;
     }
 
     /// The orderly end: the cursors know all that this run knows. `next_attempt` is when the endpoint should be asked again.

@@ -1,6 +1,6 @@
 //! The spool's bytes and files: what is written is read back by this and every later version ([`golden`]), whatever part of it survived ([`torn`]); a
-//! directory and its rights ([`directory`]), two processes ([`processes`]), a person's view ([`listing`]), disks that fail ([`faults`]), and a
-//! cursor that cannot be read ([`unreadable_cursor`]).
+//! directory and its rights ([`directory`]), two processes ([`processes`]), a person's view ([`listing`]), disks that fail ([`faults`]), or
+//! cannot be read for a while ([`unwell`]).
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 mod directory;
@@ -10,7 +10,7 @@ mod listing;
 mod packing;
 mod processes;
 mod torn;
-mod unreadable_cursor;
+mod unwell;
 
 #[path = "../support/temp_dir.rs"]
 #[allow(dead_code, unreachable_pub, reason = "each test crate uses its own part")]

@@ -21,9 +21,15 @@ impl<D: Disk> Spool<D> {
         self.acknowledged
     }
 
-    /// Every block before it is durable, or acknowledged; None without a cold disk.
+    /// Every block before it is durable, is acknowledged, or never will settle; None without a cold disk.
     pub fn settled_end(&self) -> Option<Position> {
         self.cold.as_ref().map(|cold| cold.settled)
+    }
+
+    /// Whether every block from `from` on and before `end` is durable on the cold disk, or acknowledged.
+    pub fn is_durable(&self, from: Position, end: Position) -> bool {
+        let whole = self.in_process <= from || self.in_process <= self.acknowledged;
+        whole && self.settled_end().is_some_and(|settled| settled >= end)
     }
 
     /// The first position of this run: blocks before it were found.

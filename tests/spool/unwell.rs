@@ -1,4 +1,4 @@
-//! A card whose cursor cannot be read for a while. What the cursor says may come back, and positions that it calls acknowledged are used again.
+//! Disks of which a part cannot be read for a while: nothing is called durable that may be gone after the next power cut.
 
 use std::cell::Cell;
 use std::io;
@@ -15,19 +15,30 @@ use kinegraf::time::Now;
 
 use crate::{NOW, lines, segment_of, stream};
 
-/// A disk whose cursor can be neither read nor written while it is `broken`.
-struct Card {
-    disk: RamDisk,
-    broken: Rc<Cell<bool>>,
+/// What of a disk fails.
+#[derive(Clone, Copy, Default, PartialEq)]
+enum Fails {
+    #[default]
+    Nothing,
+    /// Reading the cursor, and writing it.
+    Cursor,
+    /// Reading segments.
+    Reads,
 }
 
-impl Card {
-    fn cursor(&self) -> io::Result<()> {
-        if self.broken.get() { Err(io::Error::from_raw_os_error(5)) } else { Ok(()) }
+/// A disk of which a part fails.
+struct Unwell {
+    disk: RamDisk,
+    fails: Rc<Cell<Fails>>,
+}
+
+impl Unwell {
+    fn check(&self, what: Fails) -> io::Result<()> {
+        if self.fails.get() == what { Err(io::Error::from_raw_os_error(5)) } else { Ok(()) }
     }
 }
 
-impl Disk for Card {
+impl Disk for Unwell {
     type Sync = Synced;
 
     fn list(&mut self) -> io::Result<Vec<Found>> {
@@ -37,6 +48,7 @@ impl Disk for Card {
         self.disk.append(segment, bytes)
     }
     fn read_at(&self, segment: u64, offset: usize, out: &mut [u8]) -> io::Result<()> {
+        self.check(Fails::Reads)?;
         self.disk.read_at(segment, offset, out)
     }
     fn truncate(&mut self, segment: u64, size: usize) -> io::Result<()> {
@@ -52,11 +64,11 @@ impl Disk for Card {
         self.disk.set_aside(segment)
     }
     fn read_cursor(&mut self, out: &mut [u8; 2 * SLOT_SIZE]) -> io::Result<()> {
-        self.cursor()?;
+        self.check(Fails::Cursor)?;
         self.disk.read_cursor(out)
     }
     fn write_cursor(&mut self, slot: usize, bytes: &[u8; SLOT_SIZE]) -> io::Result<()> {
-        self.cursor()?;
+        self.check(Fails::Cursor)?;
         self.disk.write_cursor(slot, bytes)
     }
     fn begin_sync_cursor(&mut self) -> io::Result<Synced> {
@@ -70,17 +82,27 @@ impl Disk for Card {
     }
 }
 
-fn open(hot: Card, cold: Card) -> Spool<Card> {
+/// When a disk that failed is tried again.
+const LATER: Now = Now { mono: Duration::from_secs(60), wall: NOW.wall };
+
+fn open(hot: Unwell, cold: Unwell) -> Spool<Unwell> {
     let cold_options = ColdOptions { size: 1 << 20, min_free: 0 };
     let options = SpoolOptions { hot_size: 1 << 20, segment_size: 1 << 16, when_full: WhenFull::Block, cold: cold_options };
     Spool::open(hot, Some(cold), &stream(), options)
 }
 
-fn memory() -> Card {
-    Card { disk: RamDisk::new(1 << 16), broken: Rc::default() }
+fn memory() -> Unwell {
+    Unwell { disk: RamDisk::new(1 << 16), fails: Rc::default() }
 }
 
-fn positions(spool: &mut Spool<Card>) -> Vec<u64> {
+fn append(spool: &mut Spool<Unwell>) {
+    let mut block = BlockBuilder::new(4096);
+    lines(3).iter().for_each(|(key, line)| block.push(key, line.as_bytes()));
+    spool.append(&mut block, NOW).unwrap();
+}
+
+/// Reads what waits.
+fn positions(spool: &mut Spool<Unwell>) -> Vec<u64> {
     let mut found = Vec::new();
     while let Some(header) = spool.peek() {
         spool.read(&header, &mut Vec::new()).unwrap();
@@ -96,23 +118,42 @@ fn nothing_is_settled_behind_what_is_there_while_the_cursor_can_be_neither_read_
     card.disk.append(0, &segment_of(0, 1)).unwrap();
     let cursor = Cursor { sequence: 1, acknowledged: Position(2), ..Cursor::default() };
     card.disk.write_cursor(cursor.slot(), &cursor.encode()).unwrap();
-    let broken = card.broken.clone();
-    broken.set(true);
+    let fails = card.fails.clone();
+    fails.set(Fails::Cursor);
 
     let mut spool = open(memory(), card);
-    let mut block = BlockBuilder::new(4096);
-    lines(3).iter().for_each(|(key, line)| block.push(key, line.as_bytes()));
-    spool.append(&mut block, NOW).unwrap();
+    append(&mut spool);
     assert!(spool.begin_settle(NOW, false).is_none(), "the cursor that is there calls its position acknowledged");
     assert!(!spool.is_settled());
 
-    broken.set(false);
-    let later = Now { mono: NOW.mono + Duration::from_secs(11), ..NOW };
-    let sync = spool.begin_settle(later, false).expect("the card is well again");
-    spool.settled(later, sync.wait());
+    fails.set(Fails::Nothing);
+    let sync = spool.begin_settle(LATER, false).expect("the card is well again");
+    spool.settled(LATER, sync.wait());
     assert!(spool.is_settled());
 
     // A power cut: nothing stays but the card.
     let (_, card) = spool.into_disks();
     assert_eq!(positions(&mut open(memory(), card.unwrap())), [0, 1]);
+}
+
+#[test]
+fn lines_that_are_on_their_way_and_can_be_read_no_more_are_not_called_durable_until_they_are_delivered() {
+    let hot = memory();
+    let fails = hot.fails.clone();
+    let mut spool = open(hot, memory());
+    append(&mut spool);
+    assert_eq!(positions(&mut spool), [0]);
+    fails.set(Fails::Reads);
+    assert!(spool.begin_settle(NOW, false).is_none(), "there is nothing that could be copied");
+    let end = spool.end();
+    assert!(!spool.is_settled() && !spool.is_durable(Position(0), end));
+    assert_eq!(spool.unsettled(), None, "asking again would not help");
+    fails.set(Fails::Nothing);
+    append(&mut spool);
+    let sync = spool.begin_settle(LATER, false).expect("what came later can settle");
+    spool.settled(LATER, sync.wait());
+    assert!(spool.is_durable(end, spool.end()), "this one's sender is told so");
+    assert!(!spool.is_settled() && !spool.is_durable(Position(0), spool.end()));
+    spool.acknowledge(end, LATER);
+    assert!(spool.is_settled());
 }
