@@ -283,6 +283,14 @@ impl<D: Disk> Cold<D> {
         }
     }
 
+    /// The blocks of a segment from `position` on cannot be read. Those of them that are being settled have not settled: hot keeps them.
+    pub(super) fn give_up(&mut self, segment: u64, position: Position) {
+        if let Some(settling) = self.settling.as_mut().filter(|settling| settling.segment == segment) {
+            settling.end = settling.end.min(position);
+        }
+        self.store.give_up(segment, position);
+    }
+
     /// What was copied is not trusted; what the segment held before is.
     fn undo(&mut self, settling: Settling) {
         self.store.seal(settling.segment, settling.size_before, settling.end_before);

@@ -13,6 +13,7 @@
 //! - Reading moves forward only. A retry is *not acknowledging*; nothing is read twice in one run.
 //! - A cold disk that fails or is full changes nothing about hot; it is tried again later.
 
+mod losses;
 mod view;
 
 use std::io;
@@ -23,12 +24,13 @@ use crate::planted;
 use crate::planted::Bug;
 use crate::random::Random;
 use crate::spool::block::{self, BlockBuilder, CODEC_DEFLATE, Header, Position};
-use crate::spool::census::{Dropped, add_lines, count_lines};
+use crate::spool::census::{Dropped, add_lines};
 use crate::spool::cold::{Cold, ColdOptions, ColdState};
 use crate::spool::disk::Disk;
 use crate::spool::segment::StreamId;
 use crate::spool::store::{Peek, Place, Repair, Store};
 use crate::time::Now;
+use losses::MadeRoom;
 
 /// Positions that are left out where nobody knows how far they were used: more than blocks that a cold disk holds. As microseconds, a second.
 const FAR: u64 = 1 << 20;
@@ -67,14 +69,6 @@ pub struct SpoolCounters {
     pub settled: u64,
     /// Failed attempts to settle.
     pub cold_failures: u64,
-}
-
-/// The oldest lines, given up so that newer ones have room.
-#[derive(Clone, Copy, Debug, Default)]
-struct MadeRoom {
-    /// Behind the last of them.
-    end: Position,
-    lines: u64,
 }
 
 /// Where a block is read from.
@@ -243,15 +237,6 @@ impl<D: Disk> Spool<D> {
         true
     }
 
-    fn count_dropped(&mut self, (found, own): (u64, u64), end: Position) {
-        if found + own > 0 {
-            self.made_room = MadeRoom { end, lines: self.made_room.lines + found + own };
-        }
-        self.counters.found += found;
-        self.unread_lines -= own.min(self.unread_lines);
-        self.counters.dropped_full += found + own;
-    }
-
     /// The next block's header, if one is there.
     pub fn peek(&mut self) -> Option<Header> {
         loop {
@@ -276,14 +261,6 @@ impl<D: Disk> Spool<D> {
             };
             self.source = source;
             return Some(self.shown(header));
-        }
-    }
-
-    /// Nothing is left to read: lines that should be have gone with what could not be read when it was counted.
-    fn count_again(&mut self) {
-        if self.miscounted {
-            self.counters.dropped_damaged += self.unread_lines;
-            (self.unread_lines, self.miscounted) = (0, false);
         }
     }
 
@@ -330,33 +307,6 @@ impl<D: Disk> Spool<D> {
         Ok(())
     }
 
-    /// A segment cannot be read from `position` on: that is given up, unless the other disk has it too. What was read of it stays until it is acknowledged,
-    /// then it is kept aside.
-    fn lose(&mut self, source: Source, segment: u64, position: Position) {
-        self.counters.damaged += 1;
-        let settled = self.cold.as_ref().map_or(Position(0), |cold| cold.settled);
-        let (store, first) = match (source, &mut self.cold) {
-            (Source::Cold, Some(cold)) => (&mut cold.store, position),
-            _ => (&mut self.hot, position.max(settled)),
-        };
-        let behind = store.segments().map(|segment| segment.number).find(|number| *number > segment).map_or(self.read, Position);
-        if first < behind.min(self.read) {
-            self.in_process = self.in_process.max(behind.min(self.read));
-        }
-        store.give_up(segment, position);
-        store.release(self.acknowledged);
-        let mut left = (0, 0);
-        self.miscounted |= !count_lines(&mut self.hot, self.cold.as_mut(), self.read.max(self.opened), self.next, self.opened, &mut left);
-        self.counters.dropped_damaged += self.unread_lines.saturating_sub(left.1);
-        self.unread_lines = self.unread_lines.min(left.1);
-        if let Some(cold) = self.cold.as_mut().filter(|cold| !cold.is_settling())
-            && self.hot.peek(cold.settled, &mut Place::default()) == Peek::Nothing
-        {
-            // What is lost cannot settle.
-            cold.settled = self.next;
-        }
-    }
-
     /// Every block before `end` has been delivered or given up.
     pub fn acknowledge(&mut self, end: Position, now: Now) {
         assert!(self.acknowledged <= end, "acknowledgement never goes back");
@@ -397,26 +347,10 @@ impl<D: Disk> Spool<D> {
         }
     }
 
-    /// Lines that are in hot only.
-    pub fn unsettled_lines(&mut self) -> u64 {
-        let settled = self.cold.as_ref().map_or(Position(0), |cold| cold.settled);
-        let (next, mut lines) = (self.next, 0);
-        self.hot.each(settled, next, &mut |header| lines += u64::from(header.lines));
-        lines
-    }
-
     /// Whether every line is durable or acknowledged.
     pub fn is_settled(&self) -> bool {
         let tail = u64::from(planted::is(Bug::LosesTheTail));
         self.is_durable(Position(0), Position(self.next.0 - tail.min(self.next.0)))
-    }
-
-    /// Lines that are durable and not acknowledged; of a block that was delivered in part, all.
-    pub fn settled_lines(&mut self) -> u64 {
-        let (acknowledged, mut lines) = (self.acknowledged, 0);
-        let Some(cold) = &mut self.cold else { return 0 };
-        cold.store.each(acknowledged, cold.settled, &mut |header| lines += u64::from(header.lines));
-        lines
     }
 
     /// Copies what is in hot only to cold, as much as fits one segment, and gives what makes it durable: wait for it outside of any lock, then call
@@ -460,19 +394,6 @@ impl<D: Disk> Spool<D> {
             cold.store.cut(self.opened);
         }
         self.unread_lines = 0;
-    }
-
-    /// Lines that were given up and could not be counted then are told from what is still there.
-    pub fn settle_the_count(&mut self) {
-        if !self.miscounted {
-            return;
-        }
-        let mut left = (0, 0);
-        count_lines(&mut self.hot, self.cold.as_mut(), self.read.max(self.opened), self.next, self.opened, &mut left);
-        let gone = self.unread_lines.saturating_sub(left.1);
-        self.counters.dropped_damaged += gone;
-        self.unread_lines -= gone;
-        self.miscounted = false;
     }
 
     /// The orderly end: the cursors know all that this run knows. `next_attempt` is when the endpoint should be asked again.

@@ -418,7 +418,10 @@ impl<D: Disk> Store<D> {
     /// The blocks of a segment from `position` on cannot be read. It stays until those before are not needed any more, then it is set aside.
     pub(super) fn give_up(&mut self, number: u64, position: Position) {
         let Some(at) = self.segments.iter().position(|segment| segment.number == number) else { return };
-        self.segments[at].end = Some(position.max(Position(number)));
+        if position <= Position(number) {
+            return self.set_aside(number);
+        }
+        self.segments[at].end = Some(position);
         self.segments[at].bad = true;
         self.sealed = self.sealed || at + 1 == self.segments.len();
     }

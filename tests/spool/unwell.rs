@@ -157,3 +157,24 @@ fn lines_that_are_on_their_way_and_can_be_read_no_more_are_not_called_durable_un
     spool.acknowledge(end, LATER);
     assert!(spool.is_settled());
 }
+
+#[test]
+fn what_the_card_cannot_read_back_while_it_settles_stays_in_memory_and_settles_again() {
+    let card = memory();
+    let fails = card.fails.clone();
+    let mut spool = open(memory(), card);
+    append(&mut spool);
+    let sync = spool.begin_settle(NOW, false).expect("it can settle");
+    fails.set(Fails::Reads);
+    assert!(spool.peek().is_some(), "hot has it");
+    fails.set(Fails::Nothing);
+    spool.settled(NOW, sync.wait());
+    assert!(!spool.is_settled(), "the segment that was synced is set aside");
+    let sync = spool.begin_settle(LATER, false).expect("it settles in another one");
+    spool.settled(LATER, sync.wait());
+    assert!(spool.is_settled());
+    assert_eq!(positions(&mut spool), [0]);
+    assert_eq!(spool.counters().dropped_damaged, 0);
+    let (_, card) = spool.into_disks();
+    assert_eq!(positions(&mut open(memory(), card.unwrap())), [0]);
+}
