@@ -20,7 +20,8 @@ pub(crate) fn check(run: &Run<'_>, ending: &Ending) {
     } else if run.config.mode == Mode::Exec {
         check_nothing_left(run);
     }
-    let last = run.accepted.last().map_or(Duration::ZERO, |(_, at)| *at);
+    // The last line, or the card that was opened late.
+    let last = run.accepted.last().map(|(_, at)| *at).max(run.tried_late).unwrap_or_default();
     let in_time = run.pipeline.limit().is_none_or(|limit| last + ENOUGH < limit.0);
     if run.saw_the_end && in_time && !matches!(ending.cause, Cause::Refused(_)) && !run.refused && run.has_a_good_card() {
         assert_eq!(ending.code(), 0, "everything could be kept: {ending:?}");

@@ -121,7 +121,8 @@ pub(crate) struct Run<'w> {
     pub(crate) longest: Duration,
     /// The cold disk was full, failed, or its lines could not be read at some time.
     pub(crate) troubled: bool,
-    tried_late: bool,
+    /// When the cold disk that could not be opened at the start was tried again.
+    pub(crate) tried_late: Option<Duration>,
     /// The end of the input was seen.
     pub(crate) saw_the_end: bool,
     /// A refusal was answered: with a deadline nothing is stored then.
@@ -195,7 +196,7 @@ impl<'w> Run<'w> {
             steps_at_once: 0,
             longest: Duration::ZERO,
             troubled: false,
-            tried_late: false,
+            tried_late: None,
             saw_the_end: false,
             refused: false,
             hot_at_open,
@@ -261,10 +262,10 @@ impl<'w> Run<'w> {
     }
 
     fn open_late(&mut self) {
-        if self.config.cold || self.tried_late || self.now.mono < self.config.late {
+        if self.config.cold || self.tried_late.is_some() || self.now.mono < self.config.late {
             return;
         }
-        self.tried_late = true;
+        self.tried_late = Some(self.now.mono);
         let Some(cold) = &self.world.cold else { return };
         let stream = self.world.streams[self.config.stream].hash();
         self.config.cold = self.pipeline.adopt_cold(SimDisk::open(cold, stream));
