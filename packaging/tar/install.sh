@@ -194,7 +194,7 @@ systemd)
     ;;
 none)
     # shellcheck disable=SC2016 # it is for the reader's shell
-    next='start it as user kinegraf, such as: install -d -o kinegraf -m 0755 /run/kinegraf; RUNTIME_DIRECTORY=/run/kinegraf su -s /bin/sh kinegraf -c "exec kinegraf --config /etc/kinegraf/kinegraf.toml --listen unix:///run/kinegraf/kinegraf.sock"'
+    next='start it as user kinegraf, such as: mkdir -p /run/kinegraf; chown kinegraf /run/kinegraf; RUNTIME_DIRECTORY=/run/kinegraf su -s /bin/sh kinegraf -c "exec kinegraf --config /etc/kinegraf/kinegraf.toml --listen unix:///run/kinegraf/kinegraf.sock"'
     ;;
 esac
 # The files of a device that loses its power now are whole.
