@@ -6,14 +6,13 @@
 import os
 import pathlib
 import shutil
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 import traceback
 
-from machines import CONFIGURATION, ENVIRONMENT, SPOOL, Booted, Emulated, Failed, Small, expect, run, until
+from machines import CONFIGURATION, PORT, SOURCE, SPOOL, Booted, Emulated, Failed, Small, expect, run, until
 
 THIS, NEWER, BROKEN, TORN, OLDER = "this", "newer", "broken", "torn", "older"
 
@@ -350,9 +349,41 @@ def purged(m):
     m.expect_gone()
 
 
+def as_the_readme_says(m):
+    """every command of the README's section on the Pi does what stands there, with its configuration"""
+    section = (SOURCE / "README.md").read_text(encoding="utf-8").split("\n## Install on a Raspberry Pi\n")[1].split("\n## ")[0]
+    fences = [fence.split("\n", 1) for fence in section.split("```")[1::2]]
+    [_, install, start, telegraf, remove] = [text for kind, text in fences if kind == "sh"]
+    [configuration] = [text for kind, text in fences if kind == "toml"]
+    # An editor, an endpoint, and the architecture are ours.
+    m.write("/usr/local/bin/nano", "#!/bin/sh\ncat /root/kinegraf.toml >$1\n", 0o755)
+    m.write("/usr/local/bin/sudo", '#!/bin/sh\nexec "$@"\n', 0o755)
+    m.write("/usr/lib/systemd/system/telegraf.service", "[Service]\nExecStart=/bin/sleep 1000\n")
+    m.write("/root/kinegraf.toml", f'endpoint_url = "http://kinesis.test:{PORT}"\n{configuration}\n[network]\nallow_plain_http = true\n', 0o600)
+    name = install.split()[3]
+    shutil.copy(m.packages / f"{THIS}.deb", m.path(f"/root/{name}"))
+    m.stored.unlink(missing_ok=True)
+    m.endpoint_up()
+
+    def follow(commands):
+        return m.run("sh", "-c", f"cd /root && PATH=/usr/local/bin:$PATH && set -ex\n{commands}")
+
+    follow(install)
+    said = follow(start)
+    expect("delivered" in said and "active (running)" in said, said)
+    until(lambda: [record["data"].split(" ")[0] for record in m.delivered()] == ["hello,host=gw-1"], "the line is not delivered")
+    follow(telegraf)
+    expect(m.is_member("telegraf"), "telegraf's user is no member")
+    follow(f"dpkg -i {name}")
+    expect("value=1" in m.delivered()[0]["data"] and m.process(), "the service does not run")
+    follow(remove)
+    m.run("rm", "-r", "/usr/local/bin/nano", "/usr/local/bin/sudo", "/root/kinegraf.toml", f"/root/{name}")
+    m.expect_gone()
+
+
 PACKAGE = [installed, again, delivered, upgraded, reinstalled, torn, half_installed, half_removed, policy, downgraded, removed, back, purged_with_lines, drained]
-PACKAGE += [purged_with_lines_elsewhere, instances, unlucky, later_telegraf, purged]
-SYSTEMD = [half_removed, policy, instances]
+PACKAGE += [purged_with_lines_elsewhere, instances, unlucky, later_telegraf, purged, as_the_readme_says]
+SYSTEMD = [half_removed, policy, instances, as_the_readme_says]
 
 
 # The archive, in a root without a package manager.

@@ -35,6 +35,10 @@ class Debian(Machine):
             shutil.rmtree(self.root / "var/log/journal")
         run("chroot", self.root, "useradd", "--system", "telegraf")
 
+    def endpoint_up(self):
+        if not self.kinesis:
+            super().endpoint_up()
+
     def dpkg(self, *words, code=0):
         """Runs dpkg as apt does where nobody can be asked; packages are named by their version."""
         (self.path("/var/tmp/packages")).mkdir(exist_ok=True)
@@ -169,7 +173,22 @@ class Emulated(Debian):
     """Nothing is booted in it: the service is what its units say, started by the checks as systemd would."""
 
     by_systemd = False
-    service = ended = None
+    leader = nspawn = kinesis = service = ended = None
+    sender = 0
+
+    def __init__(self, debian, packages):
+        self.mount_work()
+        # userxattr: what an overlay remembers of directories, where only the namespace's root mounts it.
+        overlay = f"userxattr,lowerdir={pathlib.Path(debian).resolve()},upperdir={self.work}/above,workdir={self.work}/work"
+        run("mount", "-t", "overlay", "overlay", "-o", overlay, self.root)
+        self.install(packages)
+
+    def mount_work(self):
+        self.work = pathlib.Path(tempfile.mkdtemp())
+        run("mount", "-t", "tmpfs", "tmpfs", self.work)
+        self.root, self.stored = self.work / "root", self.work / "stored"
+        for name in ["above", "work", "root"]:
+            (self.work / name).mkdir()
 
     def boot(self):
         for folder, kind in [("proc", "proc"), ("dev", "tmpfs"), ("run", "tmpfs"), ("tmp", "tmpfs")]:
@@ -198,6 +217,8 @@ class Emulated(Debian):
         return pathlib.Path(f"{self.root}{inside}")
 
     def endpoint_up(self):
+        if self.kinesis:
+            return
         self.write("/etc/hosts", "127.0.0.1 localhost kinesis.test\n")
         self.kinesis = subprocess.Popen([sys.executable, SOURCE / "tests/systemd/kinesis.py", str(PORT), self.stored])
 
@@ -297,27 +318,18 @@ class Small(Emulated):
     """A root with busybox and nothing else: no package manager, no bash, no systemd, no command that makes users."""
 
     def __init__(self, busybox, procd):
-        self.busybox, self.procd = busybox, procd
-        self.work = pathlib.Path(tempfile.mkdtemp(prefix="kinegraf-small-"))
-        self.root = self.work / "root"
-        self.stored = self.work / "stored"
-        self.kinesis = None
-        self.sender = 0
-        run("mount", "-t", "tmpfs", "tmpfs", self.work)
+        self.procd = procd
+        self.mount_work()
         for folder in ["bin", "sbin", "usr/bin", "usr/sbin", "etc", "var/lib", "root", "dev", "proc", "run", "tmp"]:
             (self.root / folder).mkdir(parents=True)
         shutil.copy(busybox, self.root / "bin/busybox")
-        for word in run(*self.native(), "--list").split():
+        for word in run(busybox, "--list").split():
             with contextlib.suppress(FileExistsError):
                 (self.root / "bin" / word).symlink_to("busybox")
         self.write("/etc/passwd", "root:x:0:0:root:/root:/bin/sh\ntelegraf:x:900:900::/:/bin/false\nnobody:x:65534:65534::/:/bin/false\n")
         self.write("/etc/group", "root:x:0:\ntelegraf:x:900:\nnogroup:x:65534:\n")
         self.write("/etc/hosts", "127.0.0.1 localhost\n")
         self.boot()
-
-    def native(self):
-        return [self.busybox]
-
 
 def send_from(path, text, number, group, groups):
     # Entered before it is another user, who may not go there by this way.
