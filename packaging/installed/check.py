@@ -90,7 +90,6 @@ def delivered(m):
 
 def upgraded(m):
     """an upgrade with a backlog keeps the changed configuration; all of the backlog is delivered after, and what came meanwhile"""
-    m.stored.unlink()
     backlog = m.leave_backlog(300)
     process = m.process()
     before = m.path(CONFIGURATION).read_text()
@@ -125,7 +124,6 @@ def upgraded(m):
 
 def reinstalled(m):
     """the same version once more: nothing is asked, nothing is lost"""
-    m.stored.unlink()
     backlog = m.leave_backlog(50)
     before = m.path(CONFIGURATION).read_text()
     m.dpkg("-i", NEWER)
@@ -137,7 +135,6 @@ def reinstalled(m):
 
 def torn(m):
     """of a package that is cut off nothing is taken: the version that was there runs on with its lines"""
-    m.stored.unlink()
     backlog = m.leave_backlog(50)
     process = m.process()
     said = m.dpkg("-i", TORN, code=1)
@@ -150,7 +147,6 @@ def torn(m):
 
 def half_installed(m):
     """a version that breaks while it is configured leaves the service running; the next installation mends it, and no line is lost"""
-    m.stored.unlink()
     backlog = m.leave_backlog(50)
     process = m.process()
     m.dpkg("-i", BROKEN, code=1)
@@ -189,7 +185,6 @@ def policy(m):
 
 def downgraded(m):
     """an older version finds the lines of the newer one, and delivers them"""
-    m.stored.unlink()
     backlog = m.leave_backlog(50)
     before = m.path(CONFIGURATION).read_text()
     m.dpkg("--force-confold", "-i", OLDER)
@@ -202,7 +197,6 @@ def downgraded(m):
 
 def removed(m):
     """removing stops the service; configuration, user and what waits stay, and it says what waits"""
-    m.stored.unlink()
     m.backlog = m.leave_backlog(200)
     before = m.path(CONFIGURATION).read_text()
     m.stop_by_hand()
@@ -240,7 +234,6 @@ def back(m):
 
 def purged_with_lines(m):
     """purging keeps lines that wait, the user that they belong to and the keys that deliver them, and says where they are and what to do"""
-    m.stored.unlink()
     m.backlog = m.leave_backlog(120)
     m.write("/etc/kinegraf/device.key", "a key", 0o400)
     m.stop_by_hand()
@@ -263,7 +256,6 @@ def drained(m):
 
 def purged_with_lines_elsewhere(m):
     """a spool that is elsewhere, such as on a stick, is kept and named as well"""
-    m.stored.unlink()
     m.path("/srv/stick").mkdir(parents=True)
     os.chown(m.path("/srv/stick"), *m.ids("kinegraf")[:2])
     m.configure(directory="/srv/stick/spool")
@@ -332,7 +324,6 @@ def later_telegraf(m):
     m.endpoint_up()
     m.start()
     m.run("useradd", "--system", "telegraf")
-    m.stored.unlink(missing_ok=True)
     lines = m.lines(5)
     expect(m.send_as("telegraf", lines) == 13, "it may write")
     m.run("usermod", "-a", "-G", "kinegraf", "telegraf")
@@ -356,17 +347,16 @@ def as_the_readme_says(m):
     [_, install, start, telegraf, remove] = [text for kind, text in fences if kind == "sh"]
     [configuration] = [text for kind, text in fences if kind == "toml"]
     # An editor, an endpoint, and the architecture are ours.
-    m.write("/usr/local/bin/nano", "#!/bin/sh\ncat /root/kinegraf.toml >$1\n", 0o755)
+    m.write("/usr/local/bin/nano", "#!/bin/sh\ncat /opt/kinegraf.toml >$1\n", 0o755)
     m.write("/usr/local/bin/sudo", '#!/bin/sh\nexec "$@"\n', 0o755)
     m.write("/usr/lib/systemd/system/telegraf.service", "[Service]\nExecStart=/bin/sleep 1000\n")
-    m.write("/root/kinegraf.toml", f'endpoint_url = "http://kinesis.test:{PORT}"\n{configuration}\n[network]\nallow_plain_http = true\n', 0o600)
+    m.write("/opt/kinegraf.toml", f'endpoint_url = "http://kinesis.test:{PORT}"\n{configuration}\n[network]\nallow_plain_http = true\n', 0o600)
     name = install.split()[3]
-    shutil.copy(m.packages / f"{THIS}.deb", m.path(f"/root/{name}"))
-    m.stored.unlink(missing_ok=True)
+    shutil.copy(m.packages / f"{THIS}.deb", m.path(f"/opt/{name}"))
     m.endpoint_up()
 
     def follow(commands):
-        return m.run("sh", "-c", f"cd /root && PATH=/usr/local/bin:$PATH && set -ex\n{commands}")
+        return m.run("sh", "-c", f"cd /opt && PATH=/usr/local/bin:$PATH && set -ex\n{commands}")
 
     follow(install)
     said = follow(start)
@@ -376,14 +366,43 @@ def as_the_readme_says(m):
     expect(m.is_member("telegraf"), "telegraf's user is no member")
     follow(f"dpkg -i {name}")
     expect("value=1" in m.delivered()[0]["data"] and m.process(), "the service does not run")
+    m.seen.update(record["data"].rstrip("\n") for record in m.delivered())
     follow(remove)
-    m.run("rm", "-r", "/usr/local/bin/nano", "/usr/local/bin/sudo", "/root/kinegraf.toml", f"/root/{name}")
+    m.run("rm", "-r", "/usr/local/bin/nano", "/usr/local/bin/sudo", "/opt/kinegraf.toml", f"/opt/{name}")
     m.expect_gone()
 
 
+def archive_beside(m):
+    """the archive's install.sh leaves a Debian with the package alone; without it, it installs, upgrades and removes units as well"""
+    shutil.copy(m.packages / "archive.tar.gz", m.path("/opt/kinegraf.tar.gz"))
+    m.run("sh", "-c", "mkdir /opt/archive && tar -xzf /opt/kinegraf.tar.gz -C /opt/archive --strip-components 1 && rm /opt/kinegraf.tar.gz")
+    m.dpkg("-i", THIS)
+    said = m.run("sh", "/opt/archive/install.sh", code=1)
+    expect("as a Debian package" in said, said)
+    m.dpkg("-P", "kinegraf")
+    said = m.run("sh", "/opt/archive/install.sh")
+    expect("systemctl enable --now kinegraf.socket kinegraf.service" in said and m.is_member("telegraf"), said)
+    m.configure()
+    m.start()
+    m.endpoint_up()
+    lines = m.lines(5)
+    m.send(lines)
+    m.expect_delivered(lines)
+    backlog = m.leave_backlog(40)
+    process = m.process()
+    said = m.run("sh", "/opt/archive/install.sh")
+    expect("runs again" in said and m.process() not in [0, process], said)
+    m.endpoint_up()
+    m.expect_delivered(backlog)
+    m.run("sh", "/opt/archive/install.sh", "--remove")
+    links = m.run("find", "/etc/systemd", "-name", "*kinegraf*")
+    expect("kinegraf --config" not in processes(m) and links == "" and not m.exists("/usr/bin/kinegraf"), "something is left:", links)
+    expect(m.exists(CONFIGURATION) and m.has_user("kinegraf"), "something is gone")
+
+
 PACKAGE = [installed, again, delivered, upgraded, reinstalled, torn, half_installed, half_removed, policy, downgraded, removed, back, purged_with_lines, drained]
-PACKAGE += [purged_with_lines_elsewhere, instances, unlucky, later_telegraf, purged, as_the_readme_says]
-SYSTEMD = [half_removed, policy, instances, as_the_readme_says]
+PACKAGE += [purged_with_lines_elsewhere, instances, unlucky, later_telegraf, purged, as_the_readme_says, archive_beside]
+SYSTEMD = [half_removed, policy, instances, as_the_readme_says, archive_beside]
 
 
 # The archive, in a root without a package manager.
@@ -391,7 +410,7 @@ SYSTEMD = [half_removed, policy, instances, as_the_readme_says]
 
 def archive_installed(m):
     """install.sh, by busybox alone: user, group, telegraf's user in it, modes"""
-    said = m.run("sh", "/root/kinegraf/install.sh")
+    said = m.run("sh", "/opt/kinegraf/install.sh")
     expect("/etc/kinegraf/kinegraf.toml" in said, said)
     m.run("kinegraf", "--version")
     m.expect_mode("/etc/kinegraf", 0o750)
@@ -426,7 +445,6 @@ def start_archive(m):
 
 def archive_upgraded(m):
     """install.sh over itself while the old one runs: the changed configuration and the backlog stay, and are the next one's"""
-    m.stored.unlink()
     m.endpoint_down()
     lines = m.lines(100)
     expect(m.send_as("telegraf", lines, "/run/kinegraf/kinegraf.sock") == 0)
@@ -436,7 +454,7 @@ def archive_upgraded(m):
     m.path("/etc/kinegraf").chmod(0o700)
     process = m.process()
     m.write("/tmp/running", "")
-    said = m.run("sh", "/root/kinegraf/install.sh")
+    said = m.run("sh", "/opt/kinegraf/install.sh")
     expect(m.process() == process and m.path("/usr/bin/kinegraf").stat().st_ino != program, "the program is the old one")
     for path, text in before.items():
         expect(m.path(path).read_text() == text, path, "is another")
@@ -453,13 +471,13 @@ def archive_upgraded(m):
 def archive_refused(m):
     """a program that does not run here takes nobody's place, and a wrong word installs nothing"""
     program = m.path("/usr/bin/kinegraf").read_bytes()
-    ours = m.path("/root/kinegraf/kinegraf").read_bytes()
-    m.path("/root/kinegraf/kinegraf").write_bytes(ours[:500])
-    said = m.run("sh", "/root/kinegraf/install.sh", code=1)
+    ours = m.path("/opt/kinegraf/kinegraf").read_bytes()
+    m.path("/opt/kinegraf/kinegraf").write_bytes(ours[:500])
+    said = m.run("sh", "/opt/kinegraf/install.sh", code=1)
     expect("does not run here" in said, said)
-    m.path("/root/kinegraf/kinegraf").write_bytes(ours)
+    m.path("/opt/kinegraf/kinegraf").write_bytes(ours)
     expect(m.path("/usr/bin/kinegraf").read_bytes() == program and not m.exists("/usr/bin/kinegraf.new"), "it was replaced")
-    m.run("sh", "/root/kinegraf/install.sh", "--uninstall", code=64)
+    m.run("sh", "/opt/kinegraf/install.sh", "--uninstall", code=64)
 
 
 def archive_full(m):
@@ -470,25 +488,24 @@ def archive_full(m):
     run("mount", "-t", "tmpfs", "-o", f"size={size * 3 // 2 // 4096 * 4096}", "tmpfs", m.path("/usr/bin"))
     m.path("/usr/bin/kinegraf").write_bytes(program)
     m.path("/usr/bin/kinegraf").chmod(0o755)
-    m.run("sh", "/root/kinegraf/install.sh", code=1)
+    m.run("sh", "/opt/kinegraf/install.sh", code=1)
     expect(m.path("/usr/bin/kinegraf").read_bytes() == program and not m.exists("/usr/bin/kinegraf.new"), "it was replaced")
     run("umount", "-l", m.path("/usr/bin"))
 
 
 def archive_removed(m):
     """install.sh --remove takes the program and what starts it; configuration and what waits stay, and are found when it is installed again"""
-    m.stored.unlink()
     m.endpoint_down()
     lines = m.lines(10)
     expect(m.send_as("telegraf", lines, "/run/kinegraf/kinegraf.sock") == 0)
     until(lambda: m.segments(), f"nothing waits: {m.said()}")
     m.stop()
     before = m.path(CONFIGURATION).read_text()
-    m.run("sh", "/root/kinegraf/install.sh", "--remove")
-    m.run("sh", "/root/kinegraf/install.sh", "--remove")
+    m.run("sh", "/opt/kinegraf/install.sh", "--remove")
+    m.run("sh", "/opt/kinegraf/install.sh", "--remove")
     expect(not m.exists("/usr/bin/kinegraf") and not m.exists("/etc/init.d/kinegraf"), "something is left")
     expect(m.path(CONFIGURATION).read_text() == before and m.segments(), "something is gone")
-    m.run("sh", "/root/kinegraf/install.sh")
+    m.run("sh", "/opt/kinegraf/install.sh")
     m.endpoint_up()
     m.run("kinegraf", "spool", "drain", "--config", CONFIGURATION)
     m.expect_delivered(lines)
@@ -496,8 +513,8 @@ def archive_removed(m):
 
 def archive_staged(m):
     """DESTDIR= installs below a directory, with a processor of its own, and runs nothing"""
-    m.path("/root/kinegraf/kinegraf").write_bytes(b"for another processor")
-    m.run("env", "DESTDIR=/tmp/image", "sh", "/root/kinegraf/install.sh")
+    m.path("/opt/kinegraf/kinegraf").write_bytes(b"for another processor")
+    m.run("env", "DESTDIR=/tmp/image", "sh", "/opt/kinegraf/install.sh")
     expect(m.path("/tmp/image/usr/bin/kinegraf").read_bytes() == b"for another processor" and m.exists(f"/tmp/image{CONFIGURATION}"))
 
 
@@ -526,9 +543,9 @@ def small(busybox, tarball, procd):
         m.write("/etc/rc.common", RC_COMMON)
         # What its first line runs: there the kernel passes the script's own path.
         m.write("/bin/openwrt", "")
-    shutil.copy(tarball, m.path("/root/kinegraf.tar.gz"))
-    m.run("tar", "-xzf", "/root/kinegraf.tar.gz", "-C", "/root")
-    next(m.path("/root").glob("kinegraf-*")).rename(m.path("/root/kinegraf"))
+    shutil.copy(tarball, m.path("/opt/kinegraf.tar.gz"))
+    m.run("tar", "-xzf", "/opt/kinegraf.tar.gz", "-C", "/opt")
+    next(m.path("/opt").glob("kinegraf-*")).rename(m.path("/opt/kinegraf"))
     return m
 
 
@@ -559,6 +576,7 @@ def main():
     run("mount", "-t", "tmpfs", "tmpfs", folder)
     tempfile.tempdir = str(folder.resolve())
     packages = versions(deb, pathlib.Path(tempfile.mkdtemp()))
+    shutil.copy(tarball, packages / "archive.tar.gz")
     kind = Booted if arch == "amd64" else Emulated
     passed = all_pass(kind(debian, packages), [check for check in PACKAGE if kind.by_systemd or check not in SYSTEMD], f"{arch}: the package, {'a booted systemd' if kind.by_systemd else 'emulated'}")
     for procd in [False, True]:
