@@ -6,6 +6,9 @@
 # Where the toolchain lies that packaging/cross/toolchain lays out. Not in target: it is kept when that is removed, and other clones use it too.
 TOOLCHAIN=$(realpath -m "${KINEGRAF_TOOLCHAIN:-${XDG_CACHE_HOME:-${HOME:-/var/tmp}/.cache}/kinegraf/toolchain}")
 
+# Where cargo builds; a relative path is one of the repository.
+TARGET_DIR=$(realpath -m "${CARGO_TARGET_DIR:-target}")
+
 TARGETS=(aarch64 armv6 x86_64)
 TARGETS_TRIED=(armv7 riscv64)
 
@@ -14,8 +17,10 @@ TARGETS_TRIED=(armv7 riscv64)
 #   CFLAGS    the processor, for C             ASFLAGS  the processor, for the assembler    QEMU     the oldest processor that it claims, emulated
 #   DEB       Debian's name of the architecture, empty where another binary has it
 #   OPT       opt-level of a release: docs/building.md says what it costs and saves
+#   STATIC    rustc's flag for a static program, where rustc would not make one of itself
+#   LINK      flags of the linker
 set_target() {
-    CFLAGS= ASFLAGS= DEB= OPT=s
+    CFLAGS='' ASFLAGS='' DEB='' OPT=s STATIC='' LINK=''
     case $1 in
     aarch64)
         TRIPLE=aarch64-unknown-linux-musl GNU=aarch64-linux-gnu GCC=gcc-aarch64-linux-gnu DEB=arm64
@@ -33,12 +38,13 @@ set_target() {
         QEMU="qemu-arm-static -cpu cortex-a7"
         ;;
     x86_64)
-        TRIPLE=x86_64-unknown-linux-musl GNU=x86_64-linux-gnu GCC=gcc DEB=amd64
+        # Loaded anywhere, as the others are not: its relocations are packed, a bit each instead of 24 bytes.
+        TRIPLE=x86_64-unknown-linux-musl GNU=x86_64-linux-gnu GCC=gcc DEB=amd64 LINK=-Wl,-z,pack-relative-relocs
         QEMU="qemu-x86_64-static -cpu Opteron_G1"
         ;;
     riscv64)
         TRIPLE=riscv64gc-unknown-linux-musl GNU=riscv64-linux-gnu GCC=gcc-riscv64-linux-gnu
-        QEMU="qemu-riscv64-static"
+        QEMU="qemu-riscv64-static" STATIC=-Ctarget-feature=+crt-static
         ;;
     *)
         echo "unknown target '$1'; there are: ${TARGETS[*]}, and by name only: ${TARGETS_TRIED[*]}" >&2
@@ -47,4 +53,19 @@ set_target() {
     esac
     # What cargo and the cc crate read.
     TRIPLE_ENV=${TRIPLE//-/_}
+}
+
+# clean [NAME=VALUE…] COMMAND…: becomes COMMAND, with what it is given and what leads to the network, to files and to the terminal, and nothing else: whatever a
+# compiler, a linker, git or cargo would read from the environment makes other bytes.
+clean() {
+    local kept=() name
+    for name in $(compgen -e); do
+        case $name in
+        PATH | HOME | USER | LOGNAME | TERM | TMPDIR | LANG | LC_* | XDG_CACHE_HOME | CI | KINEGRAF_TOOLCHAIN | CARGO_HOME | CARGO_BUILD_JOBS | CARGO_HTTP_* | CARGO_NET_* | CARGO_REGISTR* | \
+            CARGO_SOURCE_* | CARGO_TERM_* | *_proxy | *_PROXY | SSL_CERT_* | APT_CONFIG | GIT_CONFIG_* | SOURCE_DATE_EPOCH)
+            kept+=("$name=${!name}")
+            ;;
+        esac
+    done
+    exec env -i "${kept[@]}" "$@"
 }
