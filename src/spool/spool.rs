@@ -97,7 +97,7 @@ pub struct Spool<D: Disk> {
     unsettled_place: Place,
     /// Every block before it is acknowledged.
     acknowledged: Position,
-    /// Of the blocks before it, some that were read and did not settle can be read no more: until they are acknowledged, only the process has them.
+    /// Of the blocks before it, some that did not settle can be read no more: until they are acknowledged, at most the process has them.
     in_process: Position,
     /// Lines of this run in blocks from `read` on.
     unread_lines: u64,
@@ -383,7 +383,11 @@ impl<D: Disk> Spool<D> {
         let Some(cold) = &mut self.cold else { return };
         match cold.settled(now, result) {
             Ok(end) => self.hot.release(end),
-            Err(_) => self.counters.cold_failures += 1,
+            Err(_) => {
+                self.counters.cold_failures += 1;
+                // Lines that hot lost meanwhile, which only now are lost.
+                self.miscounted |= self.in_process > self.acknowledged;
+            }
         }
     }
 

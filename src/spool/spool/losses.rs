@@ -3,6 +3,7 @@
 use super::{Source, Spool};
 use crate::spool::block::Position;
 use crate::spool::census::count_lines;
+use crate::spool::cold::Cold;
 use crate::spool::disk::Disk;
 use crate::spool::store::{Peek, Place};
 
@@ -24,9 +25,12 @@ impl<D: Disk> Spool<D> {
             (Source::Cold, Some(cold)) => (&cold.store, position),
             _ => (&self.hot, position.max(settled)),
         };
-        let behind = store.segments().map(|segment| segment.number).find(|number| *number > segment).map_or(self.read, Position);
-        if first < behind.min(self.read) {
-            self.in_process = self.in_process.max(behind.min(self.read));
+        let behind = store.segments().map(|segment| segment.number).find(|number| *number > segment).map_or(self.next, Position);
+        // What is on its way to cold, and in hot no more, is lost where its sync fails.
+        let settles = source == Source::Hot && self.cold.as_ref().is_some_and(Cold::is_settling);
+        let until = if settles { behind } else { behind.min(self.read) };
+        if first < until {
+            self.in_process = self.in_process.max(until);
         }
         match (source, &mut self.cold) {
             (Source::Cold, Some(cold)) => {
