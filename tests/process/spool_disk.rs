@@ -202,7 +202,7 @@ fn a_damaged_segment_costs_its_own_lines_and_is_kept_aside_or_given_up_where_eve
         let (spool, mut gate) = (Spool::new("[spool]\nsegment_size = \"32KiB\"\n"), Gate::new());
         let lines = lines::telegraf(47, 5_000);
         for batch in lines.chunks(500) {
-            spool.run(&gate.url()).args(["--deadline", &ms_at_pace(100)]).stdin(lines::joined(batch)).run().assert_code(0);
+            spool.run(&gate.url()).args(["--deadline", &ms_at_pace(250)]).stdin(lines::joined(batch)).run().assert_code(0);
         }
         let segments = spool.segments();
         assert!(segments.len() >= 3, "{segments:?}");
@@ -308,7 +308,7 @@ fn with_a_deadline_a_full_spool_gives_up_nothing_it_is_75_and_hands_the_input_ba
     let mut generator = lines::Generator::new(46);
     let refused = loop {
         let batch: Vec<Vec<u8>> = generator.by_ref().take(10_000).collect();
-        let finished = spool.run(&gate.url()).args(["--deadline", "1s"]).stdin(lines::joined(&batch)).run();
+        let finished = spool.run(&gate.url()).args(["--deadline", &ms_at_pace(1000)]).stdin(lines::joined(&batch)).run();
         assert!(spool.used() <= 1 << 20);
         if finished.code != Some(0) {
             break finished.assert_code(75);
