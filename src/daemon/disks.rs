@@ -65,11 +65,11 @@ impl Disk for AnyDisk {
         each!(self, disk => disk.append(segment, bytes))
     }
 
-    fn read_at(&self, segment: u64, offset: usize, out: &mut [u8]) -> io::Result<()> {
+    fn read_at(&self, segment: u64, offset: u64, out: &mut [u8]) -> io::Result<()> {
         each!(self, disk => disk.read_at(segment, offset, out))
     }
 
-    fn truncate(&mut self, segment: u64, size: usize) -> io::Result<()> {
+    fn truncate(&mut self, segment: u64, size: u64) -> io::Result<()> {
         each!(self, disk => disk.truncate(segment, size))
     }
 

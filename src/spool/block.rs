@@ -221,7 +221,7 @@ pub struct Entry {
 pub fn entries(buffer: &[u8], at: usize) -> impl Iterator<Item = Entry> + '_ {
     let (mut at, mut key) = (at, (0u32, 0u16));
     std::iter::from_fn(move || {
-        let header = buffer.get(at..at + ENTRY_HEADER_SIZE)?;
+        let header = buffer.get(at..)?.get(..ENTRY_HEADER_SIZE)?;
         let (key_size, line_size) = (le(&header[..2]) as u16, le(&header[2..]) as u32);
         at += ENTRY_HEADER_SIZE;
         if key_size != SAME_KEY {
@@ -229,7 +229,8 @@ pub fn entries(buffer: &[u8], at: usize) -> impl Iterator<Item = Entry> + '_ {
             at += usize::from(key_size);
         }
         let line_start = u32::try_from(at).ok()?;
-        at += line_size as usize;
+        // What a disk says of a line's size may be anything, and usize no larger than that.
+        at = at.checked_add(usize::try_from(line_size).ok()?)?;
         (at <= buffer.len()).then_some(Entry { key_start: key.0, key_size: key.1, line_start, line_size })
     })
 }

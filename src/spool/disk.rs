@@ -46,9 +46,9 @@ pub trait Disk {
     /// Appends to a segment; the first append makes it. After an error its tail may hold a part of `bytes`: truncate or abandon it.
     fn append(&mut self, segment: u64, bytes: &[u8]) -> io::Result<()>;
     /// Fills `out` from `offset` on, or fails: `UnexpectedEof` beyond the end, `NotFound` where there is no such segment.
-    fn read_at(&self, segment: u64, offset: usize, out: &mut [u8]) -> io::Result<()>;
+    fn read_at(&self, segment: u64, offset: u64, out: &mut [u8]) -> io::Result<()>;
     /// Cuts a segment to its first `size` bytes.
-    fn truncate(&mut self, segment: u64, size: usize) -> io::Result<()>;
+    fn truncate(&mut self, segment: u64, size: u64) -> io::Result<()>;
     /// Begins to make durable what was appended to a segment, and that the segment is there. The first one also makes durable what earlier processes did to
     /// names: a segment that they removed must not come back in front of what takes its place.
     fn begin_sync(&mut self, segment: u64) -> io::Result<Self::Sync>;
@@ -133,16 +133,17 @@ impl Disk for RamDisk {
         Ok(())
     }
 
-    fn read_at(&self, segment: u64, offset: usize, out: &mut [u8]) -> io::Result<()> {
+    fn read_at(&self, segment: u64, offset: u64, out: &mut [u8]) -> io::Result<()> {
         let bytes = &self.segments[self.find(segment)?].1;
-        let wanted = bytes.get(offset..offset + out.len()).ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
+        let rest = usize::try_from(offset).ok().and_then(|offset| bytes.get(offset..));
+        let wanted = rest.and_then(|rest| rest.get(..out.len())).ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
         out.copy_from_slice(wanted);
         Ok(())
     }
 
-    fn truncate(&mut self, segment: u64, size: usize) -> io::Result<()> {
+    fn truncate(&mut self, segment: u64, size: u64) -> io::Result<()> {
         let at = self.find(segment)?;
-        self.segments[at].1.truncate(size);
+        self.segments[at].1.truncate(usize::try_from(size).unwrap_or(usize::MAX));
         Ok(())
     }
 

@@ -186,7 +186,7 @@ impl<D: Disk> Store<D> {
             let Segment { number, size, end, .. } = *last;
             if end == Some(Position(number)) {
                 self.remove(number);
-            } else if self.disk.truncate(number, size as usize).is_err() {
+            } else if self.disk.truncate(number, size).is_err() {
                 last.waste += block.len() as u64;
                 self.used += block.len() as u64;
                 self.sealed = true;
@@ -248,7 +248,7 @@ impl<D: Disk> Store<D> {
         let segment = &mut self.segments[at];
         let off = segment.size.saturating_sub(size);
         (segment.size, segment.end) = (segment.size - off, Some(end));
-        if off > 0 && self.disk.truncate(number, size as usize).is_err() {
+        if off > 0 && self.disk.truncate(number, size).is_err() {
             segment.waste += off;
         } else {
             self.used -= off;
@@ -286,7 +286,7 @@ impl<D: Disk> Store<D> {
         if segment.end.is_some() {
             return Ok(self.head.len() as u64);
         }
-        let mut bytes = vec![0; HEADER_SIZE_MAX.min(segment.size as usize)];
+        let mut bytes = vec![0; usize::try_from(segment.size).unwrap_or(usize::MAX).min(HEADER_SIZE_MAX)];
         self.disk.read_at(segment.number, 0, &mut bytes).map_err(|_| Stop::Damaged)?;
         let (stream, size) = segment::read_header(&bytes)?;
         if stream == self.stream || planted::is(Bug::SendsToAnotherStream) { Ok(size as u64) } else { Err(Stop::OtherStream) }
@@ -304,7 +304,7 @@ impl<D: Disk> Store<D> {
                 return if place.offset == segment.size { Ok(None) } else { Err(io::ErrorKind::InvalidData.into()) };
             }
             let mut bytes = [0; HEADER_SIZE];
-            self.disk.read_at(segment.number, place.offset as usize, &mut bytes)?;
+            self.disk.read_at(segment.number, place.offset, &mut bytes)?;
             let header = Header::decode(&bytes);
             if !header.is_possible() || header.position != place.next || place.offset + header.block_size() as u64 > segment.size {
                 return Err(io::ErrorKind::InvalidData.into());
@@ -330,9 +330,9 @@ impl<D: Disk> Store<D> {
     pub(super) fn read(&self, header: &Header, place: &mut Place, out: &mut Vec<u8>) -> io::Result<()> {
         let start = out.len();
         let mut head = [0; HEADER_SIZE];
-        self.disk.read_at(place.segment, place.offset as usize, &mut head)?;
+        self.disk.read_at(place.segment, place.offset, &mut head)?;
         out.resize(start + header.size, 0);
-        let read = self.disk.read_at(place.segment, place.offset as usize + HEADER_SIZE, &mut out[start..]);
+        let read = self.disk.read_at(place.segment, place.offset + HEADER_SIZE as u64, &mut out[start..]);
         if let Err(error) = read.and_then(|()| covers(&head, &out[start..])) {
             out.truncate(start);
             return Err(error);
@@ -460,7 +460,7 @@ impl<D: Disk> Store<D> {
         let Some(last) = self.segments.back().copied().filter(|last| last.end.is_some_and(|end| end > position)) else { return };
         let mut place = Place::default();
         if let Peek::Block(_) = self.peek(position, &mut place) {
-            let cut = self.disk.truncate(last.number, place.offset as usize).is_ok();
+            let cut = self.disk.truncate(last.number, place.offset).is_ok();
             self.resize_last(place.offset, position, cut);
             self.sealed = self.sealed || !cut;
         }

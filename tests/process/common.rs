@@ -1,6 +1,7 @@
 //! What the tests of this crate share: the program, the two tempers (quick and full), lines with a key of their own, and who holds whom to account.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use super::support::process::Finished;
@@ -19,6 +20,31 @@ pub(crate) fn kinegraf() -> Program {
 /// The program, pointed at the usual stream of `server` with a good key; each line's key is its `host`.
 pub(crate) fn to(server: &Server) -> Program {
     kinegraf().to(server, STREAM).args(["--partition", "tag=host"])
+}
+
+/// A limit of time for the program: `natively` with this machine's own build, and as many times longer as the program takes to start that `KINEGRAF_BIN` names.
+/// An emulated one does ten times less in a second, and a limit is to fall where it falls natively.
+pub(crate) fn at_pace(natively: Duration) -> Duration {
+    static PACE: OnceLock<u32> = OnceLock::new();
+    let pace = PACE.get_or_init(|| {
+        let fastest = |program: fn() -> Program| (0..5).map(|_| program().args(["--version"]).run().assert_code(0).time).min().unwrap();
+        let (native, named) = (|| Program::exactly(env!("CARGO_BIN_EXE_kinegraf")), kinegraf);
+        if std::env::var_os("KINEGRAF_BIN").is_none() {
+            return 1;
+        }
+        u32::try_from(fastest(named).as_millis() / fastest(native).as_millis().max(1)).unwrap().clamp(1, 50)
+    });
+    natively * *pace
+}
+
+/// The same as an option takes it.
+pub(crate) fn ms_at_pace(natively_ms: u64) -> String {
+    format!("{}ms", at_pace(Duration::from_millis(natively_ms)).as_millis())
+}
+
+/// Whether an emulator runs the program (`KINEGRAF_EMULATED=1`), so that what the process holds is the emulator's for the most part.
+pub(crate) fn is_emulated() -> bool {
+    std::env::var_os("KINEGRAF_EMULATED").is_some_and(|value| value == "1")
 }
 
 /// Whether everything is to be run and timed (`KINEGRAF_FULL=1`).

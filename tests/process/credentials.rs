@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::common::{assert_reason, assert_within, input, kinegraf};
+use super::common::{assert_reason, assert_within, at_pace, input, kinegraf, ms_at_pace};
 use super::support::{Key, Options, Program, REGION, STREAM, Server, TempDir};
 
 const EXPLICIT: &str = "AKIAEXPLICIT00000000";
@@ -131,9 +131,9 @@ fn a_credential_process_that_hangs_is_named_and_does_not_outlive_the_run() {
         program.env("AWS_CONFIG_FILE", &config).stdin(input(5).1)
     };
     // In a run with a deadline, and at the end of a pipe.
-    for (arguments, limit) in [(["--deadline", "1s"], Duration::from_secs(1)), (["--shutdown-timeout", "1s"], Duration::from_secs(1))] {
-        let finished = program().args(arguments).run().assert_code(75);
-        assert_within(&finished, limit);
+    for option in ["--deadline", "--shutdown-timeout"] {
+        let finished = program().args([option, &ms_at_pace(1000)]).run().assert_code(75);
+        assert_within(&finished, at_pace(Duration::from_secs(1)));
         assert_reason(&finished, &["not delivered in time", "config:2: profile 'default': credential_process", "no_answer_yet"]);
         let pids = std::fs::read_to_string(&pids).unwrap();
         let waited = Instant::now();

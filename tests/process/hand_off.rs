@@ -12,7 +12,7 @@ use super::spool_common::wait_until;
 use super::support::process::Running;
 use super::support::{Fault, Options, Plan, Program, Server, lines};
 
-fn forward(socket: &Path) -> Program {
+pub(crate) fn forward(socket: &Path) -> Program {
     kinegraf().args(["--forward", &format!("unix://{}", socket.display())])
 }
 

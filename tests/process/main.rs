@@ -8,6 +8,7 @@
 mod support;
 
 mod boards;
+mod boards_narrow;
 mod clock;
 mod common;
 mod configuration;

@@ -16,14 +16,14 @@ use super::support::{ACCESS_KEY, Fault, Options, Plan, REGION, SECRET_KEY, STREA
 const NOWHERE: &str = "http://127.0.0.1:9";
 
 /// In a service manager's place.
-struct Manager {
+pub(crate) struct Manager {
     socket: UnixDatagram,
-    path: PathBuf,
+    pub(crate) path: PathBuf,
     heard: String,
 }
 
 impl Manager {
-    fn new(directory: &Path) -> Manager {
+    pub(crate) fn new(directory: &Path) -> Manager {
         let path = directory.join("notify");
         let socket = UnixDatagram::bind(&path).unwrap();
         socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
@@ -31,7 +31,7 @@ impl Manager {
     }
 
     /// Everything said so far.
-    fn heard(&mut self) -> &str {
+    pub(crate) fn heard(&mut self) -> &str {
         let mut bytes = [0; 8192];
         while let Ok(n) = self.socket.recv(&mut bytes) {
             self.heard.push_str(std::str::from_utf8(&bytes[..n]).unwrap());

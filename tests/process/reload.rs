@@ -93,6 +93,16 @@ fn what_can_change_does_and_what_cannot_is_named() {
     stop(running);
 }
 
+/// Asks until the answer of the service has been counted.
+fn assert_says_its_counters(running: &Running) {
+    let says = || {
+        running.signal("USR1");
+        std::thread::sleep(Duration::from_millis(20));
+        running.stderr().contains("1 lines accepted, 1 delivered in 1 records")
+    };
+    assert!(wait_until(says), "it does not say that it delivered: {}", running.stderr());
+}
+
 #[test]
 fn sigusr1_says_the_counters_however_quiet_the_run_is() {
     let (place, server) = (Place::new(), Server::start(Options::default()));
@@ -100,14 +110,12 @@ fn sigusr1_says_the_counters_however_quiet_the_run_is() {
     let running = start(&place);
     send(&mut place.connect(), "one v=1i 1\n");
     assert_comes(&server, &running, "one v=1i 1");
-    running.signal("USR1");
-    wait_for(&running, "1 lines accepted, 1 delivered in 1 records");
+    assert_says_its_counters(&running);
     stop(running);
     let mut running = to(&server).args(["-q", "--flush-interval", "0s"]).stdin_open().start();
     running.write(b"two,host=a v=1i 1\n");
     assert!(wait_until(|| stored(&server).len() == 2), "{}", running.stderr());
-    running.signal("USR1");
-    wait_for(&running, "1 lines accepted, 1 delivered in 1 records");
+    assert_says_its_counters(&running);
     running.close_stdin();
     running.wait().assert_code(0);
 }

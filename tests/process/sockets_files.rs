@@ -5,6 +5,7 @@ use std::os::unix::net::UnixListener;
 
 use super::common::assert_reason;
 use super::sockets_common::{Place, alone, assert_comes, send, stop};
+use super::spool_common::wait_until;
 use super::support::{Options, Server};
 
 #[test]
@@ -55,6 +56,8 @@ fn a_directory_that_is_missing_is_named() {
 fn mode_and_group_are_what_the_configuration_says() {
     let (place, server) = (Place::new(), Server::start(Options::default()));
     let running = place.start(&server, "");
+    // The second socket comes after the first.
+    assert!(wait_until(|| place.datagrams().exists()), "{}", running.stderr());
     assert_eq!(std::fs::metadata(place.stream()).unwrap().permissions().mode() & 0o777, 0o660);
     assert_eq!(std::fs::metadata(place.datagrams()).unwrap().permissions().mode() & 0o777, 0o660);
     stop(running);

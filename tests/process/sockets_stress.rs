@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::common::{is_full, summed, to};
+use super::common::{is_emulated, is_full, summed, to};
 use super::sockets_common::Place;
 use super::support::{Certificate, Options, STREAM, Server, mix};
 
@@ -103,7 +103,7 @@ fn every_whole_line_of_eight_busy_clients_arrives_though_one_dies_every_second()
     println!("{sent} lines of {} clients, {} KiB, {} threads, {most_files} files", written.len(), finished.peak_rss >> 10, seen[0]);
     assert!(seen.iter().all(|threads| *threads == seen[0] && *threads <= 5), "threads: {seen:?}");
     assert!(most_files <= 40, "{most_files} files");
-    if std::env::var_os("KINEGRAF_BIN").is_some() || !cfg!(debug_assertions) {
+    if !is_emulated() && (std::env::var_os("KINEGRAF_BIN").is_some() || !cfg!(debug_assertions)) {
         assert!(finished.peak_rss <= RESIDENT_MAX, "{} bytes", finished.peak_rss);
         assert!(sent >= seconds * RATE * CLIENTS as u64 * 9 / 10, "only {sent} lines were taken in {seconds} s");
     }

@@ -8,7 +8,7 @@ use kinegraf::spool::block::{BlockBuilder, Position};
 use kinegraf::spool::segment;
 use kinegraf::time::Now;
 
-use super::common::{host_of, is_full, summed};
+use super::common::{host_of, is_full, ms_at_pace, summed};
 use super::spool_common::{Spool, wait_until};
 use super::support::{Certificate, Fault, Options, Plan, STREAM, Server, Store, lines};
 
@@ -99,7 +99,7 @@ fn a_backlog_is_delivered_oldest_first_and_before_what_comes_new() {
     server.set_plan(Plan::Always(Fault::ServiceUnavailable));
     let lines = lines::telegraf(62, 6_000);
     for batch in lines[..4_000].chunks(500) {
-        spool.run(&server.url()).args(["--shutdown-timeout", "50ms"]).stdin(lines::joined(batch)).run().assert_code(0);
+        spool.run(&server.url()).args(["--shutdown-timeout", &ms_at_pace(50)]).stdin(lines::joined(batch)).run().assert_code(0);
     }
     server.set_plan(Plan::Good);
     spool.run(&server.url()).args(["--shutdown-timeout", "30s"]).stdin(lines::joined(&lines[4_000..])).run().assert_code(0);

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use super::common::kinegraf;
-use super::support::{ACCESS_KEY, Program, REGION, SECRET_KEY, STREAM, TempDir};
+use super::support::{ACCESS_KEY, Program, REGION, SECRET_KEY, STREAM, TempDir, mix};
 
 /// A spool's directory and a configuration file beside it.
 pub(crate) struct Spool {
@@ -99,14 +99,20 @@ struct Opened {
 }
 
 impl Gate {
-    /// Down.
+    /// Down. Its port is below those that the system gives to connections, since one that has it for a moment would keep the gate from opening.
     pub(crate) fn new() -> Gate {
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        Gate { address, open: None }
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let mut ports = std::iter::repeat_with(|| mix(u64::from(std::process::id()) << 32 | NEXT.fetch_add(1, Ordering::SeqCst)) % 10_000 + 20_000);
+        let address = ports.find_map(|port| TcpListener::bind(("127.0.0.1", u16::try_from(port).unwrap())).ok()?.local_addr().ok());
+        Gate { address: address.unwrap(), open: None }
     }
 
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Leads to `to` from now on.

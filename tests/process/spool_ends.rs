@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::common::{assert_reason, assert_within, input, summed};
+use super::common::{assert_reason, assert_within, input, ms_at_pace, summed};
 use super::spool_common::{Gate, Spool};
 use super::support::process::Finished;
 use super::support::{Fault, Options, Plan, STREAM, Server, lines};
@@ -10,7 +10,7 @@ use super::support::{Fault, Options, Plan, STREAM, Server, lines};
 /// A spool with `count` lines of an earlier run, as the gate was down.
 fn backlog(spool: &Spool, gate: &Gate, count: usize) -> Vec<Vec<u8>> {
     let lines = lines::telegraf(1000, count);
-    let finished = spool.run(&gate.url()).args(["-v", "--shutdown-timeout", "200ms"]).stdin(lines::joined(&lines)).run().assert_code(0);
+    let finished = spool.run(&gate.url()).args(["-v", "--shutdown-timeout", &ms_at_pace(200)]).stdin(lines::joined(&lines)).run().assert_code(0);
     assert_eq!(summed(&finished, "kept in the spool"), count as u64, "{}", finished.stderr);
     lines
 }
@@ -50,7 +50,7 @@ fn a_refusal_with_a_deadline_leaves_nothing_of_this_input_and_all_of_the_older_l
         let before = spool.segments();
         gate.open(server.address());
         for _ in 0..2 {
-            let program = spool.run(&gate.url()).args(["-v", "--deadline", "2s"]).stdin(input(100).1);
+            let program = spool.run(&gate.url()).args(["-v", "--deadline", &ms_at_pace(2000)]).stdin(input(100).1);
             let program = if let Some(key) = key { program.env("AWS_ACCESS_KEY_ID", key) } else { program };
             let requests = server.counts().requests;
             let finished = program.run().assert_code(code);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::common::{assert_reason, assert_within, input, to};
+use super::common::{assert_reason, assert_within, at_pace, input, ms_at_pace, to};
 use super::support::{Certificate, Options, Program, STREAM, Server, TempDir};
 
 /// Over TLS, with no word yet about the root.
@@ -35,14 +35,14 @@ fn a_server_that_cannot_prove_who_it_is_gets_nothing_and_the_reason_tells_why() 
         (Certificate::WrongHost, ["certificate_wrong_name", "127.0.0.1"]),
     ] {
         let server = Server::start(Options::tls(certificate));
-        let finished = to(&server).args(["--deadline", "400ms"]).stdin(input(5).1).run().assert_code(75);
+        let finished = to(&server).args(["--deadline", &ms_at_pace(400)]).stdin(input(5).1).run().assert_code(75);
         assert_reason(&finished, &[&["5 lines handed back", STREAM], words.as_slice()].concat());
-        assert_within(&finished, Duration::from_millis(400));
+        assert_within(&finished, at_pace(Duration::from_millis(400)));
         assert_eq!(server.counts().requests, 0, "{certificate:?}");
     }
     // No root named at all: nobody signed the loopback's.
     let server = Server::start(Options::tls(Certificate::Good));
-    let finished = to_unknown(&server).args(["--deadline", "500ms"]).stdin(input(5).1).run().assert_code(75);
+    let finished = to_unknown(&server).args(["--deadline", &ms_at_pace(500)]).stdin(input(5).1).run().assert_code(75);
     assert_reason(&finished, &["certificate_unknown_issuer"]);
 }
 
@@ -65,7 +65,7 @@ fn https_to_a_plain_server_and_http_to_a_tls_server_end_with_a_reason() {
         let url = format!("{scheme}://{}", server.address());
         let program = super::common::kinegraf().args(["--region", "us-east-1", "--stream", STREAM, "--endpoint-url", &url]);
         let program = program.env("AWS_ACCESS_KEY_ID", super::support::ACCESS_KEY).env("AWS_SECRET_ACCESS_KEY", super::support::SECRET_KEY);
-        let finished = program.args(["--deadline", "400ms"]).stdin(input(2).1).run().assert_code(75);
+        let finished = program.args(["--deadline", &ms_at_pace(400)]).stdin(input(2).1).run().assert_code(75);
         // Neither of the two understands the other; whether it says so or waits for more is its own affair.
         assert_reason(&finished, &["not delivered in time: 2 lines", " answer ", "127.0.0.1"]);
         assert_eq!(server.counts().stored, 0);

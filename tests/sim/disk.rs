@@ -304,7 +304,7 @@ impl Disk for SimDisk {
         Ok(())
     }
 
-    fn read_at(&self, segment: u64, offset: usize, out: &mut [u8]) -> io::Result<()> {
+    fn read_at(&self, segment: u64, offset: u64, out: &mut [u8]) -> io::Result<()> {
         let mut platter = lock(&self.platter);
         platter.step();
         let rate = platter.faults.read;
@@ -313,17 +313,19 @@ impl Disk for SimDisk {
             return Err(error);
         }
         let content = &platter.file(self.name(segment))?.content;
+        let offset = usize::try_from(offset).expect("a simulated segment is small");
         let wanted = content.get(offset..offset + out.len()).ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
         out.copy_from_slice(wanted);
         Ok(())
     }
 
-    fn truncate(&mut self, segment: u64, size: usize) -> io::Result<()> {
+    fn truncate(&mut self, segment: u64, size: u64) -> io::Result<()> {
         let mut platter = lock(&self.platter);
         platter.step();
         let rate = platter.faults.truncate;
         platter.fails(rate, true)?;
         let file = platter.file(self.name(segment))?;
+        let size = usize::try_from(size).expect("a simulated segment is small");
         if file.content.len() > size {
             file.change(Change::Truncate(size));
         }

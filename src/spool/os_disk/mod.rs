@@ -204,8 +204,7 @@ impl Disk for OsDisk {
         self.appending(segment)?.write_all(bytes)
     }
 
-    fn read_at(&self, segment: u64, offset: usize, out: &mut [u8]) -> io::Result<()> {
-        let offset = offset as u64;
+    fn read_at(&self, segment: u64, offset: u64, out: &mut [u8]) -> io::Result<()> {
         if let Some((_, file)) = self.appending.as_ref().filter(|(number, _)| *number == segment) {
             return file.read_exact_at(out, offset);
         }
@@ -219,9 +218,9 @@ impl Disk for OsDisk {
         result
     }
 
-    fn truncate(&mut self, segment: u64, size: usize) -> io::Result<()> {
+    fn truncate(&mut self, segment: u64, size: u64) -> io::Result<()> {
         let file = self.any(segment)?;
-        if file.metadata()?.len() > size as u64 { file.set_len(size as u64) } else { Ok(()) }
+        if file.metadata()?.len() > size { file.set_len(size) } else { Ok(()) }
     }
 
     fn begin_sync(&mut self, segment: u64) -> io::Result<OsSync> {

@@ -84,7 +84,7 @@ impl<D: Disk> Store<D> {
             }
             if end > Position(last.number) {
                 // What cannot be cut is not trusted: the next block begins a new segment.
-                let cut = lost == 0 || planted::is(Bug::LeavesATornTail) || self.disk.truncate(last.number, size as usize).is_ok();
+                let cut = lost == 0 || planted::is(Bug::LeavesATornTail) || self.disk.truncate(last.number, size).is_ok();
                 self.sealed = !cut;
                 return self.resize_last(size, end, cut);
             }
@@ -93,7 +93,7 @@ impl<D: Disk> Store<D> {
     }
 
     fn walk_to_end(&self, last: &Segment, window: &mut [u8]) -> io::Result<(Position, u64, Stop)> {
-        let read_at = |offset: u64, out: &mut [u8]| self.disk.read_at(last.number, offset as usize, out);
+        let read_at = |offset: u64, out: &mut [u8]| self.disk.read_at(last.number, offset, out);
         let only = (!planted::is(Bug::SendsToAnotherStream)).then_some(&self.stream);
         let mut walk = Walk::begin(last.number, last.size, only, Check::Data, window, read_at)?;
         while walk.next_block()?.is_some() {}
