@@ -47,11 +47,11 @@ impl Disk for Unwell {
     fn append(&mut self, segment: u64, bytes: &[u8]) -> io::Result<()> {
         self.disk.append(segment, bytes)
     }
-    fn read_at(&self, segment: u64, offset: usize, out: &mut [u8]) -> io::Result<()> {
+    fn read_at(&self, segment: u64, offset: u64, out: &mut [u8]) -> io::Result<()> {
         self.check(Fails::Reads)?;
         self.disk.read_at(segment, offset, out)
     }
-    fn truncate(&mut self, segment: u64, size: usize) -> io::Result<()> {
+    fn truncate(&mut self, segment: u64, size: u64) -> io::Result<()> {
         self.disk.truncate(segment, size)
     }
     fn begin_sync(&mut self, segment: u64) -> io::Result<Synced> {
