@@ -175,8 +175,10 @@ impl<D: Disk> Store<D> {
 
     /// Appends a whole block. On an error it is as if it had not been tried.
     pub(super) fn append(&mut self, position: Position, block: &[u8]) -> io::Result<()> {
+        // It may be one that could not be read when this position was given out on the other disk.
+        self.cursor_known &= self.cursor.acknowledged <= position;
         if !self.cursor_known {
-            self.write_cursor(self.cursor.acknowledged, None, 0)?;
+            self.write_cursor(self.cursor.acknowledged.min(position), None, 0)?;
         }
         if self.rolls(position, block.len()) {
             self.begin_segment(position)?;

@@ -178,3 +178,20 @@ fn what_the_card_cannot_read_back_while_it_settles_stays_in_memory_and_settles_a
     let (_, card) = spool.into_disks();
     assert_eq!(positions(&mut open(memory(), card.unwrap())), [0]);
 }
+
+#[test]
+fn a_position_that_the_cards_cursor_calls_acknowledged_is_taken_back_from_it_before_it_settles() {
+    // Neither cursor could be read, so that positions began anew; the process died before anything had settled.
+    let mut card = memory();
+    let cursor = Cursor { sequence: 1, acknowledged: Position(5), ..Cursor::default() };
+    card.disk.write_cursor(cursor.slot(), &cursor.encode()).unwrap();
+    let mut hot = memory();
+    hot.disk.append(0, &segment_of(0, 1)).unwrap();
+
+    let mut spool = open(hot, card);
+    let sync = spool.begin_settle(NOW, false).expect("it can settle");
+    spool.settled(NOW, sync.wait());
+    assert!(spool.is_settled());
+    let (_, card) = spool.into_disks();
+    assert_eq!(positions(&mut open(memory(), card.unwrap())), [0]);
+}
