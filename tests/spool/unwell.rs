@@ -191,7 +191,7 @@ fn a_position_that_the_cards_cursor_calls_acknowledged_is_taken_back_from_it_bef
     let mut spool = open(hot, card);
     let sync = spool.begin_settle(NOW, false).expect("it can settle");
     spool.settled(NOW, sync.wait());
-    assert!(spool.is_settled());
+    assert_eq!(spool.unsettled(), None);
     let (_, card) = spool.into_disks();
     assert_eq!(positions(&mut open(memory(), card.unwrap())), [0]);
 }
