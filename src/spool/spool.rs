@@ -97,8 +97,8 @@ pub struct Spool<D: Disk> {
     unsettled_place: Place,
     /// Every block before it is acknowledged.
     acknowledged: Position,
-    /// Of the blocks before it, some that did not settle can be read no more: until they are acknowledged, at most the process has them.
-    in_process: Position,
+    /// Of the blocks before it, some can be read from no disk that lasts: until they are acknowledged nobody may call them durable.
+    in_memory: Position,
     /// Lines of this run in blocks from `read` on.
     unread_lines: u64,
     /// Some were counted that could not be read, or were not.
@@ -154,7 +154,7 @@ impl<D: Disk> Spool<D> {
             cold_place: Place::default(),
             unsettled_place: Place::default(),
             acknowledged,
-            in_process: Position(0),
+            in_memory: Position(0),
             unread_lines: 0,
             miscounted: false,
             counters,
@@ -386,7 +386,7 @@ impl<D: Disk> Spool<D> {
             Err(_) => {
                 self.counters.cold_failures += 1;
                 // Lines that hot lost meanwhile, which only now are lost.
-                self.miscounted |= self.in_process > self.acknowledged;
+                self.miscounted |= self.in_memory > self.acknowledged;
             }
         }
     }

@@ -3,7 +3,6 @@
 use super::{Source, Spool};
 use crate::spool::block::Position;
 use crate::spool::census::count_lines;
-use crate::spool::cold::Cold;
 use crate::spool::disk::Disk;
 use crate::spool::store::{Peek, Place};
 
@@ -26,11 +25,15 @@ impl<D: Disk> Spool<D> {
             _ => (&self.hot, position.max(settled)),
         };
         let behind = store.segments().map(|segment| segment.number).find(|number| *number > segment).map_or(self.next, Position);
-        // What is on its way to cold, and in hot no more, is lost where its sync fails.
-        let settles = source == Source::Hot && self.cold.as_ref().is_some_and(Cold::is_settling);
-        let until = if settles { behind } else { behind.min(self.read) };
+        let until = match (source, &self.cold) {
+            // What settled is not durable any more, even where hot still has it.
+            (Source::Cold, _) => behind.min(settled),
+            // What is on its way to cold, and in hot no more, is lost where its sync fails.
+            (Source::Hot, Some(cold)) if cold.is_settling() => behind,
+            (Source::Hot, _) => behind.min(self.read),
+        };
         if first < until {
-            self.in_process = self.in_process.max(until);
+            self.in_memory = self.in_memory.max(until);
         }
         match (source, &mut self.cold) {
             (Source::Cold, Some(cold)) => {

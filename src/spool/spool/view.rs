@@ -28,7 +28,7 @@ impl<D: Disk> Spool<D> {
 
     /// Whether every block from `from` on and before `end` is durable on the cold disk, or acknowledged.
     pub fn is_durable(&self, from: Position, end: Position) -> bool {
-        let whole = self.in_process <= from || self.in_process <= self.acknowledged;
+        let whole = self.in_memory <= from || self.in_memory <= self.acknowledged;
         whole && self.settled_end().is_some_and(|settled| settled >= end)
     }
 
