@@ -109,7 +109,11 @@ fn run(options: &Options, clock: Clock) -> ExitCode {
     // Not over the lines that somebody types.
     let status = std::io::stderr().is_terminal() && (on_sockets || !std::io::stdin().is_terminal()) && config.log.level == Level::Warn;
     let cannot = |error: std::io::Error| format!("the run could not start: {error}");
-    let finished = Signals::listen().map_err(cannot).and_then(|signals| {
+    let finished = Signals::listen().map_err(cannot).and_then(|mut signals| {
+        if !on_sockets {
+            let process_status = read_file(Path::new("/proc/self/status")).unwrap_or_default();
+            signals.end_at_hangup(&String::from_utf8_lossy(&process_status)).map_err(cannot)?;
+        }
         // Before anybody can find a socket: from then on somebody may want a reload.
         let service = if on_sockets { Some(service(options, &config, &environment, clock, &log, &signals, &asking).map_err(cannot)?) } else { None };
         let source = if on_sockets { sockets(&config, inherited, &log)? } else { stdin::open().map(Source::from).map_err(cannot)? };
