@@ -124,8 +124,21 @@ pub struct Chain {
     asking: Asking,
     absent: Option<Absent>,
     cache: Option<Cache>,
-    /// What an earlier process left was looked at, and open files were warned of.
+    leftovers: Leftovers,
+    /// What an earlier process left was looked at.
     began: bool,
+}
+
+/// What an earlier process left that is believed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Leftovers {
+    /// Its keys, and that nobody answered it: for a process that has a batch to deliver and no second to lose.
+    #[default]
+    All,
+    /// Its keys: for a daemon, which can ask whether anybody answers by now.
+    Keys,
+    /// Nothing: somebody asked for credentials to be looked for again.
+    Nothing,
 }
 
 /// A source that cost a call which nobody answered.
@@ -157,6 +170,7 @@ impl Chain {
             asking: Asking::default(),
             absent: None,
             cache,
+            leftovers: Leftovers::default(),
             began: false,
         }
     }
@@ -219,6 +233,11 @@ impl Chain {
         self.asking = asking;
     }
 
+    /// How much of what an earlier process left is believed; all of it otherwise.
+    pub fn believe(&mut self, leftovers: Leftovers) {
+        self.leftovers = leftovers;
+    }
+
     fn current(&self) -> Result<&Credentials, CredentialsError> {
         self.current.as_ref().map(|current| &current.found.credentials).ok_or_else(|| CredentialsError::not_found(&self.passed_over))
     }
@@ -238,7 +257,7 @@ impl Chain {
         if std::mem::replace(&mut self.began, true) {
             return;
         }
-        let Some(cache) = &self.cache else { return };
+        let Some(cache) = self.cache.as_ref().filter(|_| self.leftovers != Leftovers::Nothing) else { return };
         match cache.read(&self.options.http.clock) {
             Ok(Some(Entry { left, source, what: Cached::Credentials { credentials, outlive } })) => {
                 let Some(source) = NAMES.into_iter().chain(ORDER.map(Source::name)).find(|name| *name == source) else { return };
@@ -246,6 +265,7 @@ impl Chain {
                 self.options.log.debug(format_args!("credentials: those of an earlier process are good"));
                 self.take(now, Current { source, found: Found { credentials, expires, outlive, cacheable: false } });
             }
+            Ok(Some(Entry { what: Cached::Absent { .. }, .. })) if self.leftovers == Leftovers::Keys => {}
             Ok(Some(Entry { left, source, what: Cached::Absent { why } })) => {
                 let source = ORDER.into_iter().find(|known| known.name() == source);
                 self.absent = source.map(|source| Absent { source, why, until: Deadline(now.mono + left) });
