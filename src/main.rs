@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use kinegraf::aws::credentials::Asking;
+use kinegraf::aws::credentials::{Asking, Leftovers};
 use kinegraf::cli::{self, Command, ForwardOptions, MigrateOptions, Options, SpoolAction, SpoolOptions};
 use kinegraf::commands::forward;
 use kinegraf::commands::migrate;
@@ -97,7 +97,8 @@ fn run(options: &Options, clock: Clock) -> ExitCode {
     config.notes.iter().for_each(|note| log.warn(format_args!("{note}")));
     warn_of_open_file(&config, &log);
     let asking = Asking::default();
-    let output = match output(&config, environment.clone(), clock, &log, &asking) {
+    let leftovers = if on_sockets { Leftovers::Keys } else { Leftovers::All };
+    let output = match output(&config, environment.clone(), clock, &log, &asking, leftovers) {
         Ok(output) => output,
         Err(error) => return fail(ending::CONFIG, &error),
     };
@@ -109,7 +110,11 @@ fn run(options: &Options, clock: Clock) -> ExitCode {
     // Not over the lines that somebody types.
     let status = std::io::stderr().is_terminal() && (on_sockets || !std::io::stdin().is_terminal()) && config.log.level == Level::Warn;
     let cannot = |error: std::io::Error| format!("the run could not start: {error}");
-    let finished = Signals::listen().map_err(cannot).and_then(|signals| {
+    let finished = Signals::listen().map_err(cannot).and_then(|mut signals| {
+        if !on_sockets {
+            let process_status = read_file(Path::new("/proc/self/status")).unwrap_or_default();
+            signals.end_at_hangup(&String::from_utf8_lossy(&process_status)).map_err(cannot)?;
+        }
         // Before anybody can find a socket: from then on somebody may want a reload.
         let service = if on_sockets { Some(service(options, &config, &environment, clock, &log, &signals, &asking).map_err(cannot)?) } else { None };
         let source = if on_sockets { sockets(&config, inherited, &log)? } else { stdin::open().map(Source::from).map_err(cannot)? };
@@ -179,7 +184,7 @@ fn service(
     };
     let output = {
         let (environment, log, asking) = (environment.clone(), log.clone(), asking.clone());
-        move |config: &Config| output(config, environment.clone(), clock, &log, &asking)
+        move |config: &Config| output(config, environment.clone(), clock, &log, &asking, Leftovers::Nothing)
     };
     let reload = Reload::new(config.clone(), Box::new(read), Box::new(output));
     Ok(Service { systemd: Systemd::from_environment(environment, std::process::id()), reload })
@@ -257,11 +262,11 @@ fn drain(options: DrainOptions<'_>, config: &Config, environment: &Environment, 
     drain::run(&drain, options, &mut std::io::stdout())
 }
 
-fn output(config: &Config, environment: Environment, clock: Clock, log: &Log, asking: &Asking) -> Result<Output, String> {
+fn output(config: &Config, environment: Environment, clock: Clock, log: &Log, asking: &Asking, leftovers: Leftovers) -> Result<Output, String> {
     match &config.destination {
         Some(destination) if !config.dry_run => {
             let sender = Sender::new(config, destination.clone(), environment, clock, log.clone()).map_err(|error| error.to_string())?;
-            Ok(Output::Kinesis(Box::new(sender.showing(asking.clone()))))
+            Ok(Output::Kinesis(Box::new(sender.showing(asking.clone()).believing(leftovers))))
         }
         _ => Ok(Output::DryRun(Box::new(std::io::stdout()))),
     }

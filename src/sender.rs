@@ -1,7 +1,7 @@
 //! One request from batch to answer: body, credentials, signature, HTTP, and what the answer means. Keeps nothing between requests but buffers, the
 //! connection and the credentials; retries nothing but a kept connection that turned out dead (`aws::http`).
 
-use crate::aws::credentials::{Asking, Chain, ChainOptions};
+use crate::aws::credentials::{Asking, Chain, ChainOptions, Leftovers};
 use crate::aws::http::{Http, HttpCounts, HttpMeter, HttpOptions, HttpSetupError};
 use crate::aws::signer::{PayloadHash, Signable, sign};
 use crate::config::{Config, Destination, Environment};
@@ -58,6 +58,12 @@ impl Sender {
     /// Shows who is asked for credentials to whoever ends the run meanwhile.
     pub fn showing(mut self, asking: Asking) -> Sender {
         self.chain.show(asking);
+        self
+    }
+
+    /// Believes so much of the credentials that an earlier process left.
+    pub fn believing(mut self, leftovers: Leftovers) -> Sender {
+        self.chain.believe(leftovers);
         self
     }
 

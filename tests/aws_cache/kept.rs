@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use aws_credential_types::Credentials;
+use kinegraf::aws::credentials::Leftovers;
 use kinegraf::config::CredentialsConfig;
 use kinegraf::time::Now;
 
@@ -112,6 +113,29 @@ fn that_nobody_answered_is_kept_as_well() {
     assert!(start.elapsed() < Duration::from_millis(900), "asked again: {:?}", start.elapsed());
     assert_eq!((first.to_string(), first.is_not_found()), (next.to_string(), true));
     assert_eq!(files(dir.path()).len(), 1);
+}
+
+#[test]
+fn a_daemon_asks_whether_anybody_answers_by_now_and_after_a_reload_for_the_keys_too() {
+    let dir = TempDir::new();
+    let config = CredentialsConfig { cache_directory: Some(dir.path().to_owned()), ..CredentialsConfig::default() };
+    let nowhere = Blackhole::start();
+    let absent = || Process::with(config.clone(), &[("AWS_EC2_METADATA_SERVICE_ENDPOINT", &nowhere.url())]);
+    absent().id().unwrap_err();
+    for leftovers in [Leftovers::Keys, Leftovers::Nothing] {
+        let mut daemon = absent();
+        daemon.chain.believe(leftovers);
+        let start = Instant::now();
+        daemon.id().unwrap_err();
+        assert!(start.elapsed() >= Duration::from_millis(900), "{leftovers:?}: not asked");
+    }
+    let service = Metadata::start(key(1));
+    for (leftovers, asked) in [(Leftovers::All, 1), (Leftovers::Keys, 1), (Leftovers::Nothing, 2), (Leftovers::Keys, 2)] {
+        let mut daemon = Process::of(&service, dir.path());
+        daemon.chain.believe(leftovers);
+        daemon.id().unwrap();
+        assert_eq!(service.asked().len(), asked, "{leftovers:?}");
+    }
 }
 
 #[test]

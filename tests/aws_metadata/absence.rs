@@ -59,3 +59,14 @@ fn a_named_service_that_refuses_is_waited_for() {
     let _service = Metadata::start_at(TcpListener::bind(("127.0.0.1", port)).unwrap(), key());
     asking.assert_found("EC2 instance metadata");
 }
+
+#[test]
+fn a_service_that_has_given_keys_and_is_silent_for_a_moment_is_asked_again() {
+    let service = Metadata::start(key());
+    let mut asking = Asking::with(&[("AWS_EC2_METADATA_SERVICE_ENDPOINT", &service.url())]);
+    asking.assert_found("EC2 instance metadata");
+    service.trouble(Step::Token, 1, Trouble::Silence);
+    let error = asking.assert_fails(&["EC2 instance metadata", "gave no token within 1 s", "CredentialsUnavailable"]);
+    assert!(!error.is_not_found());
+    asking.assert_found("EC2 instance metadata");
+}

@@ -1,12 +1,11 @@
 //! SIGHUP reads the configuration of a run on sockets again, wholly or not at all; SIGUSR1 says the counters of any run.
 
-use std::time::Duration;
-
 use super::common::{kinegraf, to};
 use super::sockets_common::{Place, assert_comes, listens, send, stop, stored};
 use super::spool_common::wait_until;
+use super::support::metadata::{CONTAINER_PATH, Metadata};
 use super::support::process::Running;
-use super::support::{ACCESS_KEY, Options, REGION, SECRET_KEY, STREAM, Server};
+use super::support::{ACCESS_KEY, Key, Options, REGION, SECRET_KEY, STREAM, Server};
 
 /// A file that says everything but what `top` and `sections` do.
 fn write(place: &Place, server: &Server, top: &str, sections: &str) {
@@ -45,6 +44,24 @@ fn credentials_that_are_mended_are_used_at_once() {
     // The next attempt would be up to 15 minutes away.
     assert_comes(&server, &running, "waits v=1i 1");
     wait_for(&running, "the configuration and credentials were read again; changed: access_key\n");
+    stop(running);
+}
+
+#[test]
+fn a_source_is_asked_again_though_what_it_gave_was_kept_for_the_next_process() {
+    let (place, server) = (Place::new(), Server::start(Options::default()));
+    let service = Metadata::start(Key::new(ACCESS_KEY, SECRET_KEY, None));
+    write(&place, &server, "", "");
+    let program = kinegraf().args(["--config".as_ref(), place.path("kinegraf.toml").as_os_str()]).env("XDG_RUNTIME_DIR", place.path(""));
+    let running = program.env("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("{}{CONTAINER_PATH}", service.url())).start();
+    assert!(wait_until(|| listens(&place.stream())), "{}", running.stderr());
+    send(&mut place.connect(), "first v=1i 1\n");
+    assert_comes(&server, &running, "first v=1i 1");
+    running.signal("HUP");
+    wait_for(&running, "were read again");
+    send(&mut place.connect(), "second v=1i 1\n");
+    assert_comes(&server, &running, "second v=1i 1");
+    assert_eq!(service.asked().len(), 2);
     stop(running);
 }
 
@@ -118,15 +135,4 @@ fn sigusr1_says_the_counters_however_quiet_the_run_is() {
     assert_says_its_counters(&running);
     running.close_stdin();
     running.wait().assert_code(0);
-}
-
-#[test]
-fn sighup_ends_a_run_on_standard_input_as_its_terminal_does() {
-    let server = Server::start(Options::default());
-    let mut running = to(&server).args(["--flush-interval", "0s"]).stdin_open().start();
-    running.write(b"one,host=a v=1i 1\n");
-    assert!(server.wait_until(Duration::from_secs(20), |counts| counts.stored == 1));
-    running.signal("HUP");
-    assert!(wait_until(|| running.has_ended()));
-    assert_eq!(running.wait().signal, Some(1));
 }

@@ -78,6 +78,25 @@ fn sigterm_and_then_the_end_of_the_pipe_is_a_good_end() {
     server.assert_stored(STREAM, &sent);
 }
 
+/// A terminal that goes away says it twice: the kernel does, and the shell.
+#[test]
+fn a_terminal_that_goes_away_ends_a_run_on_a_pipe_as_sigterm_does() {
+    let (server, directory) = (Server::start(Options::plan(Plan::Always(Fault::ServiceUnavailable))), TempDir::new());
+    let spool = directory.path().join("spool");
+    let (lines, bytes) = input(10);
+    let mut running = to(&server).args(["--spool", spool.to_str().unwrap()]).args(["--flush-interval", "0s"]).stdin_open().start();
+    running.write(&bytes);
+    assert!(server.wait_until(Duration::from_secs(20), |counts| counts.requests >= 1));
+    running.signal("HUP");
+    std::thread::sleep(Duration::from_millis(200));
+    running.signal("HUP");
+    running.close_stdin();
+    running.wait().assert_code(0);
+    server.set_plan(Plan::Good);
+    to(&server).args(["--spool", spool.to_str().unwrap()]).run().assert_code(0);
+    server.assert_stored(STREAM, &lines);
+}
+
 #[test]
 fn a_second_sigterm_ends_it_at_once() {
     let server = Server::start(Options::default());

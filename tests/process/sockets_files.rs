@@ -71,9 +71,11 @@ fn mode_and_group_are_what_the_configuration_says() {
 #[test]
 fn a_group_that_does_not_exist_is_a_reason_not_to_listen() {
     let place = Place::new();
-    let finished = place.with(alone(), "socket_group = \"no-such-group\"\n").run().assert_code(74);
-    assert_reason(&finished, &["there is no group 'no-such-group'", "input.socket_group"]);
-    assert!(!place.stream().exists());
+    for group in ["no-such-group", "4294967295", "-1"] {
+        let finished = place.with(alone(), &format!("socket_group = \"{group}\"\n")).run().assert_code(74);
+        assert_reason(&finished, &[&format!("there is no group '{group}'"), "input.socket_group"]);
+        assert!(!place.stream().exists());
+    }
 }
 
 #[test]

@@ -9,7 +9,8 @@
 //!
 //! Below that: how what was found is kept. When it is renewed is decided in [`Refresh`], what other processes leave is in [`Cache`].
 //!
-//! A source that is configured but broken ends the chain: going on would use keys that nobody meant. One that nobody answered is not asked again for an hour.
+//! A source that is configured but broken ends the chain: going on would use keys that nobody meant. One that nobody answered is not asked again for an hour,
+//! unless keys were found before: then somebody is there, who is silent for a moment.
 
 use std::time::Duration;
 
@@ -123,8 +124,21 @@ pub struct Chain {
     asking: Asking,
     absent: Option<Absent>,
     cache: Option<Cache>,
-    /// What an earlier process left was looked at, and open files were warned of.
+    leftovers: Leftovers,
+    /// What an earlier process left was looked at.
     began: bool,
+}
+
+/// What an earlier process left that is believed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Leftovers {
+    /// Its keys, and that nobody answered it: for a process that has a batch to deliver and no second to lose.
+    #[default]
+    All,
+    /// Its keys: for a daemon, which can ask whether anybody answers by now.
+    Keys,
+    /// Nothing: somebody asked for credentials to be looked for again.
+    Nothing,
 }
 
 /// A source that cost a call which nobody answered.
@@ -156,6 +170,7 @@ impl Chain {
             asking: Asking::default(),
             absent: None,
             cache,
+            leftovers: Leftovers::default(),
             began: false,
         }
     }
@@ -218,6 +233,11 @@ impl Chain {
         self.asking = asking;
     }
 
+    /// How much of what an earlier process left is believed; all of it otherwise.
+    pub fn believe(&mut self, leftovers: Leftovers) {
+        self.leftovers = leftovers;
+    }
+
     fn current(&self) -> Result<&Credentials, CredentialsError> {
         self.current.as_ref().map(|current| &current.found.credentials).ok_or_else(|| CredentialsError::not_found(&self.passed_over))
     }
@@ -237,7 +257,7 @@ impl Chain {
         if std::mem::replace(&mut self.began, true) {
             return;
         }
-        let Some(cache) = &self.cache else { return };
+        let Some(cache) = self.cache.as_ref().filter(|_| self.leftovers != Leftovers::Nothing) else { return };
         match cache.read(&self.options.http.clock) {
             Ok(Some(Entry { left, source, what: Cached::Credentials { credentials, outlive } })) => {
                 let Some(source) = NAMES.into_iter().chain(ORDER.map(Source::name)).find(|name| *name == source) else { return };
@@ -245,6 +265,7 @@ impl Chain {
                 self.options.log.debug(format_args!("credentials: those of an earlier process are good"));
                 self.take(now, Current { source, found: Found { credentials, expires, outlive, cacheable: false } });
             }
+            Ok(Some(Entry { what: Cached::Absent { .. }, .. })) if self.leftovers == Leftovers::Keys => {}
             Ok(Some(Entry { left, source, what: Cached::Absent { why } })) => {
                 let source = ORDER.into_iter().find(|known| known.name() == source);
                 self.absent = source.map(|source| Absent { source, why, until: Deadline(now.mono + left) });
@@ -337,46 +358,61 @@ impl Chain {
         self.passed_over.clear();
         let ChainOptions { config, environment, region, http, log } = &self.options;
         let mut context = Context { config, environment, region, http, log, random: &mut self.random, iot: &mut self.iot, asking: &self.asking, now };
-        let Some(arn) = &config.role_arn else { return base(&mut context, &mut self.passed_over, &mut self.absent) };
+        let mut steps = Steps { passed_over: &mut self.passed_over, absent: &mut self.absent, at_hand: self.current.is_some() };
+        let Some(arn) = &config.role_arn else { return steps.base(&mut context) };
         let role = Role { arn: arn.clone(), session_name: config.role_session_name.clone(), external_id: config.external_id.clone(), duration: None };
         if let Some(file) = &config.web_identity_token_file {
             let found = web_identity::exchange(&mut context, &role, file)?;
             return Ok(Current { source: WEB_IDENTITY, found });
         }
-        let source = base(&mut context, &mut self.passed_over, &mut self.absent)?;
+        let source = steps.base(&mut context)?;
         let found = assume_role::assume(&mut context, &source.found.credentials, &role)?;
         Ok(Current { source: ASSUMED_ROLE, found })
     }
 }
 
-/// What holds without a role.
-fn base(context: &mut Context<'_>, passed_over: &mut Vec<PassedOver>, absent: &mut Option<Absent>) -> Result<Current, CredentialsError> {
-    if let Some(config) = &context.config.iot {
-        return Ok(Current { source: IOT, found: iot::load(context, config)? });
-    }
-    for source in ORDER {
-        let why = match load_unless_absent(source, context, absent)? {
-            Loaded::Found(found) => {
-                context.log.debug(format_args!("credentials: found by {}", source.name()));
-                return Ok(Current { source: source.name(), found });
-            }
-            Loaded::PassedOver(why) | Loaded::Absent(why) => why,
-        };
-        context.log.debug(format_args!("credentials: {} passed over: {why}", source.name()));
-        passed_over.push(PassedOver { name: source.name(), why });
-    }
-    Err(CredentialsError::not_found(passed_over))
+/// One walk through the sources.
+struct Steps<'a> {
+    passed_over: &'a mut Vec<PassedOver>,
+    absent: &'a mut Option<Absent>,
+    /// There are keys of an earlier walk.
+    at_hand: bool,
 }
 
-fn load_unless_absent(source: Source, context: &mut Context<'_>, absent: &mut Option<Absent>) -> Result<Loaded, CredentialsError> {
-    if let Some(known) = absent.as_ref().filter(|known| known.source == source && !known.until.passed(context.now)) {
-        return Ok(Loaded::PassedOver(known.why.clone()));
+impl Steps<'_> {
+    /// What holds without a role.
+    fn base(&mut self, context: &mut Context<'_>) -> Result<Current, CredentialsError> {
+        if let Some(config) = &context.config.iot {
+            return Ok(Current { source: IOT, found: iot::load(context, config)? });
+        }
+        for source in ORDER {
+            let why = match self.load_unless_absent(source, context)? {
+                Loaded::Found(found) => {
+                    context.log.debug(format_args!("credentials: found by {}", source.name()));
+                    return Ok(Current { source: source.name(), found });
+                }
+                Loaded::PassedOver(why) | Loaded::Absent(why) => why,
+            };
+            context.log.debug(format_args!("credentials: {} passed over: {why}", source.name()));
+            self.passed_over.push(PassedOver { name: source.name(), why });
+        }
+        Err(CredentialsError::not_found(self.passed_over))
     }
-    let loaded = source.load(context)?;
-    if let Loaded::Absent(why) = &loaded {
-        *absent = Some(Absent { source, why: why.clone(), until: Deadline(context.now.mono + ABSENT_FOR) });
+
+    fn load_unless_absent(&mut self, source: Source, context: &mut Context<'_>) -> Result<Loaded, CredentialsError> {
+        if let Some(known) = self.absent.as_ref().filter(|known| known.source == source && !known.until.passed(context.now)) {
+            return Ok(Loaded::PassedOver(known.why.clone()));
+        }
+        let loaded = source.load(context)?;
+        if let Loaded::Absent(why) = &loaded {
+            // The sources before it gave nothing, so that what is at hand is most likely its own.
+            if self.at_hand {
+                return Err(CredentialsError::unavailable("no_answer", format!("{}: {why}", source.name())));
+            }
+            *self.absent = Some(Absent { source, why: why.clone(), until: Deadline(context.now.mono + ABSENT_FOR) });
+        }
+        Ok(loaded)
     }
-    Ok(loaded)
 }
 
 impl std::fmt::Debug for Chain {

@@ -28,7 +28,7 @@ use aws_credential_types::Credentials;
 use zeroize::Zeroizing;
 
 pub use asking::Asking;
-pub use chain::{Chain, ChainOptions, PassedOver};
+pub use chain::{Chain, ChainOptions, Leftovers, PassedOver};
 
 use crate::aws::http::{Http, HttpError, HttpOptions};
 use crate::aws::message;

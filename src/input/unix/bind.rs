@@ -156,7 +156,8 @@ fn identity(found: &Metadata) -> (u64, u64) {
 /// The number of a group that is named, or is a number. Looks into `/etc/group` only: a static binary has nothing else.
 fn find_group(name: &str) -> Option<u32> {
     if let Ok(number) = name.parse() {
-        return Some(number);
+        // To the system that number means that the group stays.
+        return Some(number).filter(|number| *number != u32::MAX);
     }
     let mut text = Vec::new();
     io::Read::read_to_end(&mut io::Read::take(File::open("/etc/group").ok()?, GROUPS_SIZE_MAX), &mut text).ok()?;
@@ -164,7 +165,7 @@ fn find_group(name: &str) -> Option<u32> {
         let mut fields = line.split(|byte| *byte == b':');
         let found = fields.next() == Some(name.as_bytes());
         let number = fields.nth(1).filter(|_| found)?;
-        std::str::from_utf8(number).ok()?.parse().ok()
+        std::str::from_utf8(number).ok()?.parse().ok().filter(|number| *number != u32::MAX)
     })
 }
 
