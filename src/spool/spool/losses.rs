@@ -59,7 +59,8 @@ impl<D: Disk> Spool<D> {
 
     pub(super) fn count_dropped(&mut self, (found, own): (u64, u64), end: Position) {
         if found + own > 0 {
-            self.made_room = MadeRoom { end, lines: self.made_room.lines + found + own };
+            let MadeRoom { end: before, lines } = self.made_room;
+            self.made_room = MadeRoom { end: before.max(end), lines: lines + found + own };
         }
         self.counters.found += found;
         self.unread_lines -= own.min(self.unread_lines);
