@@ -143,10 +143,10 @@ fn run(world: &mut World, config: Config, offered: Vec<u64>, cut: bool) {
         }
         Some(Left::Unfinished) | None => {
             run.trace(|_| format!("it dies; in an operation: {in_an_operation}"));
-            let overdue = accepted_long_ago(&run);
-            run.world.dropped += dropped;
             // It may have died between dropping a segment and counting it.
-            run.world.dropped += if in_an_operation && config.spool.when_full == WhenFull::DropOldest { 1_000 } else { 0 };
+            let uncounted = in_an_operation && config.spool.when_full == WhenFull::DropOldest;
+            let overdue = if uncounted { Vec::new() } else { accepted_long_ago(&run) };
+            run.world.dropped += if uncounted { dropped + 1_000 } else { dropped };
             drop(run);
             if cut { check_cut(world, stream, &overdue) } else { world.kill() }
         }
