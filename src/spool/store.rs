@@ -186,11 +186,15 @@ impl<D: Disk> Store<D> {
         let last = self.segments.back_mut().expect("a segment was just ensured");
         if let Err(error) = self.disk.append(last.number, block) {
             let Segment { number, size, end, .. } = *last;
+            // Nobody knows how much of the block is there.
+            last.waste += block.len() as u64;
+            self.used += block.len() as u64;
             if end == Some(Position(number)) {
                 self.remove(number);
-            } else if self.disk.truncate(number, size).is_err() {
-                last.waste += block.len() as u64;
-                self.used += block.len() as u64;
+            } else if self.disk.truncate(number, size).is_ok() {
+                last.waste -= block.len() as u64;
+                self.used -= block.len() as u64;
+            } else {
                 self.sealed = true;
             }
             return Err(error);
