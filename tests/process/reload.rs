@@ -1,5 +1,7 @@
 //! SIGHUP reads the configuration of a run on sockets again, wholly or not at all; SIGUSR1 says the counters of any run.
 
+use std::time::Duration;
+
 use super::common::{kinegraf, to};
 use super::sockets_common::{Place, assert_comes, listens, send, stop, stored};
 use super::spool_common::wait_until;
