@@ -104,3 +104,26 @@ impl<D: Disk> Spool<D> {
         self.miscounted = false;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::WhenFull;
+    use crate::spool::cold::ColdOptions;
+    use crate::spool::disk::RamDisk;
+    use crate::spool::segment::StreamId;
+    use crate::spool::spool::SpoolOptions;
+
+    #[test]
+    fn older_lines_that_make_room_later_do_not_hide_that_newer_ones_went() {
+        let cold = ColdOptions { size: 1 << 20, min_free: 0 };
+        let options = SpoolOptions { hot_size: 1 << 20, segment_size: 1 << 16, when_full: WhenFull::DropOldest, cold };
+        let stream = StreamId::new("eu-central-1", "metrics", None).expect("it is one");
+        let mut spool = Spool::open(RamDisk::new(1 << 16), None, &stream, options);
+        // Memory gave up its block 29, then the card the older ones that it had.
+        spool.count_dropped((0, 2), Position(30));
+        spool.count_dropped((0, 26), Position(28));
+        assert_eq!((spool.made_room_until(), spool.otherwise_dropped()), (Position(30), 0));
+        assert_eq!(spool.counters().dropped_full, 28);
+    }
+}
